@@ -1,0 +1,1 @@
+//! HTTP routes of /api/v1, their types and the OpenAPI document.

@@ -1,0 +1,1 @@
+//! Content-addressed package store with signed, expiring links.

@@ -1,0 +1,1 @@
+//! LocURIs, DDF trees, command builders and result readers for Windows CSPs.

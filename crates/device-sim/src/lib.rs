@@ -1,0 +1,1 @@
+//! Simulated Windows devices, well and badly behaved.

@@ -1,0 +1,1 @@
+//! HTTP routes for devices: enrollment, management session, content.

@@ -1,0 +1,1 @@
+//! Pure decisions: session steps, deployment steps, applicability, plans, catalogue differences.

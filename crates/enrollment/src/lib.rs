@@ -1,0 +1,1 @@
+//! MS-MDE2, MS-XCEP and MS-WSTEP messages and the provisioning document.

@@ -1,0 +1,1 @@
+//! Use cases and background work: transactions, leased jobs, retention.

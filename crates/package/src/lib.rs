@@ -1,0 +1,1 @@
+//! Reads .appx, .msix and their bundles: identity, dependencies, hashes.

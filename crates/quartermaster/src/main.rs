@@ -1,0 +1,2 @@
+//! The Quartermaster server and its command-line client.
+fn main() {}

@@ -1,0 +1,1 @@
+//! REST client of the Microsoft Store for Business management service.

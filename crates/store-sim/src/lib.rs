@@ -1,0 +1,1 @@
+//! A Store for Business service for development, tests and demonstrations.

@@ -1,0 +1,1 @@
+//! Keeps catalogue, seats, licenses and packages in step with the Store.
