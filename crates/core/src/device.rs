@@ -144,6 +144,6 @@ pub struct InstalledApp {
     pub users: Option<String>,
     /// In which context it was seen.
     pub context: crate::deployment::Context,
-    /// Provisioned for all users.
-    pub provisioned: bool,
+    /// Provisioned for all users; `None` where the device does not say.
+    pub provisioned: Option<bool>,
 }

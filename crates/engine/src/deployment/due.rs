@@ -1,0 +1,88 @@
+//! Which step a target is due for when its device calls, and the commands of that step.
+
+use crate::session::{Purpose, Step};
+use qm_core::{
+    Secret, TargetId, Timestamp,
+    deployment::{Context, Intent, Target, TargetState},
+};
+use qm_csp::{CspCommand, app_management as csp};
+
+/// What a target wants from the present session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// Nothing.
+    Nothing,
+    /// Commands of this step.
+    Step(Step),
+    /// The app inventory, to see whether it is done.
+    Inventory,
+}
+
+/// Decides the step. `fresh` is true while the session has not sent this target anything yet: what was sent in
+/// this session is not asked after in the same session.
+pub fn due(target: &Target, needs_license: bool, fresh: bool, now: Timestamp) -> Due {
+    if target.not_before.is_some_and(|at| now < at) {
+        return Due::Nothing;
+    }
+    match (target.state, target.intent) {
+        (TargetState::Queued, Intent::Uninstall) => Due::Step(Step::Remove),
+        (TargetState::Queued, _) if needs_license && !target.license_accepted => Due::Step(Step::License),
+        (TargetState::Queued, _) => Due::Step(Step::Install),
+        (TargetState::Sent, Intent::Uninstall) if fresh => Due::Step(Step::Remove),
+        (TargetState::Sent | TargetState::Installing, _) if fresh => Due::Step(Step::Poll),
+        (TargetState::Removing, _) if fresh => Due::Inventory,
+        _ => Due::Nothing,
+    }
+}
+
+/// What the commands of a step are made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Materials {
+    /// `Name_PublisherId`.
+    pub family_name: String,
+    /// Where the device's inventory shows the app, or where it belongs by its signature.
+    pub source: csp::Source,
+    /// How it is delivered.
+    pub delivery: Delivery,
+}
+
+/// How an app reaches the device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delivery {
+    /// By the Store, with the seat that the user holds.
+    Store {
+        /// The Store's product id.
+        product_id: String,
+        /// The Store's SKU id.
+        sku_id: String,
+    },
+    /// From our content store.
+    Hosted {
+        /// Package and frameworks, by signed links.
+        install: csp::HostedInstall,
+        /// Content id and blob of the offline license.
+        license: Option<(String, Secret<String>)>,
+    },
+}
+
+/// The commands of a step in their order. Empty where the materials do not have what the step needs.
+pub fn commands(target: TargetId, context: Context, step: Step, with: &Materials) -> Vec<(Purpose, CspCommand)> {
+    let family = with.family_name.as_str();
+    let purpose = |step| Purpose::Target { id: target, step };
+    match (step, &with.delivery) {
+        (Step::License, Delivery::Hosted { license: Some((content_id, blob)), .. }) => {
+            vec![(purpose(Step::License), csp::add_license(context, content_id, blob.expose()))]
+        }
+        (Step::License | Step::Slot, _) => Vec::new(),
+        (Step::Install, Delivery::Hosted { install, .. }) => vec![
+            (purpose(Step::Slot), csp::add_slot(context, family)),
+            (purpose(Step::Install), csp::hosted_install(context, family, install)),
+        ],
+        (Step::Install, Delivery::Store { product_id, sku_id }) => vec![
+            (purpose(Step::Slot), csp::add_slot(Context::User, family)),
+            (purpose(Step::Install), csp::store_install(family, product_id, sku_id)),
+        ],
+        (Step::Poll, _) => vec![(purpose(Step::Poll), csp::poll_slot(context, family))],
+        (Step::Remove, _) => vec![(purpose(Step::Remove), csp::uninstall(context, with.source, family))],
+    }
+}
