@@ -1,2 +1,78 @@
-//! Build automation.
-fn main() {}
+//! `cargo xtask …`: what continuous integration runs is what a laptop runs.
+//!
+//! - `test`: every test, with the services they need started for them.
+//! - `deps`: the directions between crates.
+//! - `openapi`: writes `schemas/openapi.json`; `openapi --check` fails where it differs from the code.
+//! - `ci`: formatting, clippy, `deps`, `openapi --check`, `test`, then a release build with a real demo.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line program speaks through its output"
+)]
+
+mod deps;
+mod postgres;
+mod shell;
+mod test;
+
+use anyhow::{Context as _, Result, bail};
+use shell::{cargo, run};
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["test", rest @ ..] => test::run_all(rest),
+        ["deps"] => deps::check(),
+        ["openapi"] => openapi(false),
+        ["openapi", "--check"] => openapi(true),
+        ["ci"] => ci(),
+        _ => bail!("usage: cargo xtask test [TEST ARGUMENTS] | deps | openapi [--check] | ci"),
+    }
+}
+
+/// Everything that must hold before a change lands.
+fn ci() -> Result<()> {
+    run(cargo().args(["fmt", "--all", "--check"])).context("formatting: run `cargo fmt --all`")?;
+    deps::check()?;
+    run(cargo().args([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--",
+        "-D",
+        "warnings",
+    ]))?;
+    openapi(true)?;
+    test::run_all(&[])?;
+    run(cargo().args(["build", "--release", "--locked"]))?;
+    run(cargo().args(["run", "--release", "--locked", "--", "demo"])).context("the demo")?;
+    println!("everything holds");
+    Ok(())
+}
+
+/// Compares or rewrites the committed OpenAPI document.
+fn openapi(check: bool) -> Result<()> {
+    let path = shell::root().join("schemas/openapi.json");
+    let output = cargo()
+        .args(["run", "--quiet", "--locked", "--", "openapi"])
+        .output()?;
+    if !output.status.success() {
+        bail!(
+            "`quartermaster openapi` failed: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    if !check {
+        return std::fs::write(&path, &output.stdout).context("schemas/openapi.json");
+    }
+    let committed = std::fs::read(&path).context("schemas/openapi.json")?;
+    if committed != output.stdout {
+        bail!(
+            "schemas/openapi.json is not what the code says: run `cargo xtask openapi` and commit the result"
+        );
+    }
+    println!("openapi: schemas/openapi.json matches the code");
+    Ok(())
+}
