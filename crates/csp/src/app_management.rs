@@ -8,6 +8,7 @@ mod alert;
 mod inventory;
 mod slot;
 
+pub(crate) use alert::is_kind;
 pub use alert::{AppAlert, read_alert};
 pub use inventory::{ReadError, read_inventory};
 pub use slot::{SlotStatus, read_slot};

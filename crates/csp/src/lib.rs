@@ -14,6 +14,8 @@
 
 pub mod app_management;
 pub mod command;
+pub mod device_management;
+pub mod errors;
 pub mod locuri;
 
 mod payload;
