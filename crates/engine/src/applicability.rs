@@ -63,15 +63,26 @@ impl NotApplicable {
     /// As the error of a target.
     pub fn to_error(&self) -> TargetError {
         let (code, advice) = match self {
-            Self::OnlineNeedsUser => ("online_needs_user", "Deploy it in user context, or license it offline."),
+            Self::OnlineNeedsUser => (
+                "online_needs_user",
+                "Deploy it in user context, or license it offline.",
+            ),
             Self::NoPackage => ("no_package", "Synchronize the catalogue or upload a package."),
-            Self::Architecture { .. } => {
-                ("wrong_architecture", "Upload or license a package for this architecture.")
-            }
-            Self::OsVersion { .. } => ("os_too_old", "Update Windows on the device, or deploy an older package."),
+            Self::Architecture { .. } => (
+                "wrong_architecture",
+                "Upload or license a package for this architecture.",
+            ),
+            Self::OsVersion { .. } => (
+                "os_too_old",
+                "Update Windows on the device, or deploy an older package.",
+            ),
             Self::DeviceFamily { .. } => ("wrong_device_family", "Use a package made for desktop Windows."),
         };
-        TargetError { code: code.to_owned(), text: self.to_string(), advice: advice.to_owned() }
+        TargetError {
+            code: code.to_owned(),
+            text: self.to_string(),
+            advice: advice.to_owned(),
+        }
     }
 }
 
@@ -91,8 +102,10 @@ pub fn choose(packages: &[Package], device: DeviceProfile) -> Result<Choice<'_>,
     if mains.is_empty() {
         return Err(NotApplicable::NoPackage);
     }
-    let runnable: Vec<_> =
-        mains.iter().filter_map(|p| best_architecture(p, device).map(|rank| (*p, rank))).collect();
+    let runnable: Vec<_> = mains
+        .iter()
+        .filter_map(|p| best_architecture(p, device).map(|rank| (*p, rank)))
+        .collect();
     if runnable.is_empty() {
         return Err(wrong_architecture(&mains, device));
     }
@@ -101,13 +114,22 @@ pub fn choose(packages: &[Package], device: DeviceProfile) -> Result<Choice<'_>,
         .filter(|(package, _)| family_fits(package, device.os_version))
         .min_by_key(|(package, rank)| {
             use std::cmp::Reverse;
-            (*rank, Reverse(package.version), !package.bundle, Reverse(package.rank))
+            (
+                *rank,
+                Reverse(package.version),
+                !package.bundle,
+                Reverse(package.rank),
+            )
         });
     let Some(&(package, rank)) = best else {
         return Err(family_mismatch(&runnable, device.os_version));
     };
     let architecture = runs(device)[rank];
-    Ok(Choice { package, architecture, frameworks: frameworks(package, architecture, packages, device) })
+    Ok(Choice {
+        package,
+        architecture,
+        frameworks: frameworks(package, architecture, packages, device),
+    })
 }
 
 /// The frameworks of a package for one architecture: linked to it, fitting, newest of each name.
@@ -120,9 +142,17 @@ fn frameworks<'a>(
     let linked = packages.iter().filter(|p| package.frameworks.contains(&p.id));
     let mut chosen: Vec<(usize, &Package)> = Vec::new();
     for framework in linked {
-        let Some(rank) = framework_rank(framework, architecture, device) else { continue };
-        match chosen.iter_mut().find(|(_, other)| name(other) == name(framework)) {
-            Some(slot) if (rank, std::cmp::Reverse(framework.version)) < (slot.0, std::cmp::Reverse(slot.1.version)) => {
+        let Some(rank) = framework_rank(framework, architecture, device) else {
+            continue;
+        };
+        match chosen
+            .iter_mut()
+            .find(|(_, other)| name(other) == name(framework))
+        {
+            Some(slot)
+                if (rank, std::cmp::Reverse(framework.version))
+                    < (slot.0, std::cmp::Reverse(slot.1.version)) =>
+            {
                 *slot = (rank, framework);
             }
             Some(_) => {}
@@ -153,7 +183,11 @@ fn best_architecture(package: &Package, device: DeviceProfile) -> Option<usize> 
     if package.architectures.is_empty() {
         return runs.iter().position(|a| *a == Architecture::Neutral);
     }
-    package.architectures.iter().filter_map(|a| runs.iter().position(|r| r == a)).min()
+    package
+        .architectures
+        .iter()
+        .filter_map(|a| runs.iter().position(|r| r == a))
+        .min()
 }
 
 /// What a device runs, best first. Windows 11 (build 22000) on ARM64 also emulates x64.
@@ -173,7 +207,10 @@ fn runs(device: DeviceProfile) -> &'static [Architecture] {
 
 fn family_fits(package: &Package, os: Option<Version>) -> bool {
     package.families.is_empty()
-        || package.families.iter().any(|f| is_desktop(&f.name) && os.is_none_or(|os| f.min_version <= os))
+        || package
+            .families
+            .iter()
+            .any(|f| is_desktop(&f.name) && os.is_none_or(|os| f.min_version <= os))
 }
 
 fn is_desktop(family: &str) -> bool {
@@ -181,21 +218,30 @@ fn is_desktop(family: &str) -> bool {
 }
 
 fn wrong_architecture(mains: &[&Package], device: DeviceProfile) -> NotApplicable {
-    let mut offered: Vec<_> = mains.iter().flat_map(|p| p.architectures.iter().map(|a| a.as_str())).collect();
+    let mut offered: Vec<_> = mains
+        .iter()
+        .flat_map(|p| p.architectures.iter().map(|a| a.as_str()))
+        .collect();
     offered.sort_unstable();
     offered.dedup();
-    NotApplicable::Architecture { device: device.architecture, offered: offered.join(", ") }
+    NotApplicable::Architecture {
+        device: device.architecture,
+        offered: offered.join(", "),
+    }
 }
 
 fn family_mismatch(runnable: &[(&Package, usize)], os: Option<Version>) -> NotApplicable {
     let families = || runnable.iter().flat_map(|(p, _)| &p.families);
-    let needed = families().filter(|f| is_desktop(&f.name)).map(|f| f.min_version).min();
-    match (needed, os) {
-        (Some(needed), Some(device)) => NotApplicable::OsVersion { needed, device },
-        _ => {
-            let names: Vec<_> = families().map(|f| f.name.as_str()).collect();
-            NotApplicable::DeviceFamily { families: names.join(", ") }
-        }
+    let needed = families()
+        .filter(|f| is_desktop(&f.name))
+        .map(|f| f.min_version)
+        .min();
+    if let (Some(needed), Some(device)) = (needed, os) {
+        return NotApplicable::OsVersion { needed, device };
+    }
+    let names: Vec<_> = families().map(|f| f.name.as_str()).collect();
+    NotApplicable::DeviceFamily {
+        families: names.join(", "),
     }
 }
 
@@ -208,7 +254,10 @@ mod tests {
         let rng = Rng::seeded(u64::try_from(name.len() + version.len()).unwrap());
         let at = Timestamp::from_millis(1);
         Package {
-            id: PackageId(qm_core::id::uuid_v7(at, &Rng::seeded(seed(name, version, architectures)))),
+            id: PackageId(qm_core::id::uuid_v7(
+                at,
+                &Rng::seeded(seed(name, version, architectures)),
+            )),
             app_id: AppId::new(at, &rng),
             role: PackageRole::Main,
             store_package_id: None,
@@ -227,11 +276,16 @@ mod tests {
     }
 
     fn seed(name: &str, version: &str, architectures: &[Architecture]) -> u64 {
-        format!("{name}{version}{architectures:?}").bytes().fold(7, |h, b| h.wrapping_mul(31).wrapping_add(b.into()))
+        format!("{name}{version}{architectures:?}")
+            .bytes()
+            .fold(7, |h, b| h.wrapping_mul(31).wrapping_add(b.into()))
     }
 
     fn device(architecture: Architecture, os: &str) -> DeviceProfile {
-        DeviceProfile { architecture, os_version: Some(os.parse().unwrap()) }
+        DeviceProfile {
+            architecture,
+            os_version: Some(os.parse().unwrap()),
+        }
     }
 
     use Architecture::{Arm64, Neutral, X64, X86};
@@ -263,30 +317,53 @@ mod tests {
     #[test]
     fn minimum_os_and_family_are_told_apart() {
         let mut packages = [package("App", "1.0.0.0", &[Neutral])];
-        let family = |name: &str| vec![DeviceFamily { name: name.into(), min_version: "10.0.22000.0".parse().unwrap() }];
+        let family = |name: &str| {
+            vec![DeviceFamily {
+                name: name.into(),
+                min_version: "10.0.22000.0".parse().unwrap(),
+            }]
+        };
         packages[0].families = family("Windows.Desktop");
         let refused = choose(&packages, device(X64, "10.0.19045.0")).unwrap_err();
         assert_eq!(refused.to_error().code, "os_too_old");
         packages[0].families = family("Windows.Xbox");
         let refused = choose(&packages, device(X64, "10.0.22000.0")).unwrap_err();
         assert_eq!(refused.to_error().code, "wrong_device_family");
-        assert_eq!(choose(&[], device(X64, "10.0.1.1")).unwrap_err().to_error().code, "no_package");
+        assert_eq!(
+            choose(&[], device(X64, "10.0.1.1")).unwrap_err().to_error().code,
+            "no_package"
+        );
     }
 
     #[test]
     fn frameworks_follow_the_package_that_was_chosen() {
-        let framework = |version: &str, a| Package { role: PackageRole::Framework, ..package("VCLibs", version, &[a]) };
-        let frameworks = [framework("14.0.1.0", X86), framework("14.0.1.0", X64), framework("14.0.2.0", X86)];
+        let framework = |version: &str, a| Package {
+            role: PackageRole::Framework,
+            ..package("VCLibs", version, &[a])
+        };
+        let frameworks = [
+            framework("14.0.1.0", X86),
+            framework("14.0.1.0", X64),
+            framework("14.0.2.0", X86),
+        ];
         let mut main = package("App", "1.0.0.0", &[X86]);
         main.frameworks = frameworks.iter().map(|f| f.id).collect();
         let mut packages = vec![main];
         packages.extend(frameworks);
         let choice = choose(&packages, device(X64, "10.0.19045.0")).unwrap();
-        let sent: Vec<_> = choice.frameworks.iter().map(|f| (f.version.to_string(), f.architectures[0])).collect();
+        let sent: Vec<_> = choice
+            .frameworks
+            .iter()
+            .map(|f| (f.version.to_string(), f.architectures[0]))
+            .collect();
         assert_eq!(sent, [("14.0.2.0".to_owned(), X86)]);
 
         packages[0].architectures = vec![Neutral];
         let choice = choose(&packages, device(X64, "10.0.19045.0")).unwrap();
-        assert_eq!(choice.frameworks[0].architectures, [X64], "a neutral app takes the device's own");
+        assert_eq!(
+            choice.frameworks[0].architectures,
+            [X64],
+            "a neutral app takes the device's own"
+        );
     }
 }

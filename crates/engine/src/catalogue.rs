@@ -18,7 +18,11 @@ pub type Key = (String, String);
 
 /// Compares the catalogue with what a walk saw. Values are fingerprints of what the catalogue keeps.
 /// Only a `complete` walk can tell that something is gone: an incremental or broken one removes nothing.
-pub fn difference<F: PartialEq>(known: &BTreeMap<Key, F>, seen: &BTreeMap<Key, F>, complete: bool) -> Difference {
+pub fn difference<F: PartialEq>(
+    known: &BTreeMap<Key, F>,
+    seen: &BTreeMap<Key, F>,
+    complete: bool,
+) -> Difference {
     let mut difference = Difference::default();
     for (key, fingerprint) in seen {
         match known.get(key) {
@@ -28,7 +32,11 @@ pub fn difference<F: PartialEq>(known: &BTreeMap<Key, F>, seen: &BTreeMap<Key, F
         };
     }
     if complete {
-        difference.removed = known.keys().filter(|key| !seen.contains_key(*key)).cloned().collect();
+        difference.removed = known
+            .keys()
+            .filter(|key| !seen.contains_key(*key))
+            .cloned()
+            .collect();
     }
     difference
 }
@@ -38,7 +46,10 @@ mod tests {
     use super::*;
 
     fn map(entries: &[(&str, u8)]) -> BTreeMap<Key, u8> {
-        entries.iter().map(|(id, v)| (((*id).to_owned(), "0010".to_owned()), *v)).collect()
+        entries
+            .iter()
+            .map(|(id, v)| (((*id).to_owned(), "0010".to_owned()), *v))
+            .collect()
     }
     fn ids(keys: &BTreeSet<Key>) -> Vec<&str> {
         keys.iter().map(|k| k.0.as_str()).collect()
@@ -46,8 +57,15 @@ mod tests {
 
     #[test]
     fn tells_added_changed_and_removed_apart() {
-        let found = difference(&map(&[("a", 1), ("b", 1), ("c", 1)]), &map(&[("b", 2), ("c", 1), ("d", 1)]), true);
-        assert_eq!((ids(&found.added), ids(&found.changed), ids(&found.removed)), (vec!["d"], vec!["b"], vec!["a"]));
+        let found = difference(
+            &map(&[("a", 1), ("b", 1), ("c", 1)]),
+            &map(&[("b", 2), ("c", 1), ("d", 1)]),
+            true,
+        );
+        assert_eq!(
+            (ids(&found.added), ids(&found.changed), ids(&found.removed)),
+            (vec!["d"], vec!["b"], vec!["a"])
+        );
     }
 
     #[test]

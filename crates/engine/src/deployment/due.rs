@@ -66,23 +66,46 @@ pub enum Delivery {
 }
 
 /// The commands of a step in their order. Empty where the materials do not have what the step needs.
-pub fn commands(target: TargetId, context: Context, step: Step, with: &Materials) -> Vec<(Purpose, CspCommand)> {
+pub fn commands(
+    target: TargetId,
+    context: Context,
+    step: Step,
+    with: &Materials,
+) -> Vec<(Purpose, CspCommand)> {
     let family = with.family_name.as_str();
     let purpose = |step| Purpose::Target { id: target, step };
     match (step, &with.delivery) {
-        (Step::License, Delivery::Hosted { license: Some((content_id, blob)), .. }) => {
-            vec![(purpose(Step::License), csp::add_license(context, content_id, blob.expose()))]
+        (
+            Step::License,
+            Delivery::Hosted {
+                license: Some((content_id, blob)),
+                ..
+            },
+        ) => {
+            vec![(
+                purpose(Step::License),
+                csp::add_license(context, content_id, blob.expose()),
+            )]
         }
         (Step::License | Step::Slot, _) => Vec::new(),
         (Step::Install, Delivery::Hosted { install, .. }) => vec![
             (purpose(Step::Slot), csp::add_slot(context, family)),
-            (purpose(Step::Install), csp::hosted_install(context, family, install)),
+            (
+                purpose(Step::Install),
+                csp::hosted_install(context, family, install),
+            ),
         ],
         (Step::Install, Delivery::Store { product_id, sku_id }) => vec![
             (purpose(Step::Slot), csp::add_slot(Context::User, family)),
-            (purpose(Step::Install), csp::store_install(family, product_id, sku_id)),
+            (
+                purpose(Step::Install),
+                csp::store_install(family, product_id, sku_id),
+            ),
         ],
         (Step::Poll, _) => vec![(purpose(Step::Poll), csp::poll_slot(context, family))],
-        (Step::Remove, _) => vec![(purpose(Step::Remove), csp::uninstall(context, with.source, family))],
+        (Step::Remove, _) => vec![(
+            purpose(Step::Remove),
+            csp::uninstall(context, with.source, family),
+        )],
     }
 }

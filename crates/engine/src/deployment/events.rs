@@ -39,10 +39,16 @@ impl Change {
         Self::default()
     }
     fn to(target: Option<Target>) -> Self {
-        Self { target, verify: false }
+        Self {
+            target,
+            verify: false,
+        }
     }
     fn verify() -> Self {
-        Self { target: None, verify: true }
+        Self {
+            target: None,
+            verify: true,
+        }
     }
 }
 
@@ -62,10 +68,18 @@ fn on_license(target: &Target, answer: &Answer, now: Timestamp) -> Change {
         return Change::none();
     }
     if answer.status == StatusCode::OK || answer.status == StatusCode::ALREADY_EXISTS {
-        let accepted = Target { license_accepted: true, error: None, updated_at: now, ..target.clone() };
+        let accepted = Target {
+            license_accepted: true,
+            error: None,
+            updated_at: now,
+            ..target.clone()
+        };
         return Change::to(Some(accepted));
     }
-    let counted = Target { attempts: target.attempts + 1, ..target.clone() };
+    let counted = Target {
+        attempts: target.attempts + 1,
+        ..target.clone()
+    };
     refused(&counted, answer, now)
 }
 
@@ -93,15 +107,16 @@ fn on_poll(target: &Target, answer: &Answer, now: Timestamp) -> Change {
         return Change::none();
     }
     match (&answer.slot, answer.status) {
-        (Some(SlotStatus::Failed { error, description }), _) => failed(target, *error, description.as_deref(), now),
+        (Some(SlotStatus::Failed { error, description }), _) => {
+            failed(target, *error, description.as_deref(), now)
+        }
         (Some(SlotStatus::NotInstalled), _) if target.state == TargetState::Sent => resend(target, now),
         (Some(SlotStatus::Installing | SlotStatus::NotInstalled), _) if target.state == TargetState::Sent => {
             Change::to(moved(target, TargetState::Installing, now))
         }
-        (Some(SlotStatus::Installing | SlotStatus::NotInstalled), _) => Change::none(),
         (Some(SlotStatus::Installed), _) | (None, StatusCode::NOT_FOUND) => Change::verify(),
-        // The slot is there but says nothing yet, or cannot be read now.
-        (None, _) => Change::none(),
+        // Still at work, or the slot cannot be read now.
+        (Some(SlotStatus::Installing | SlotStatus::NotInstalled) | None, _) => Change::none(),
     }
 }
 
@@ -113,17 +128,27 @@ fn on_remove(target: &Target, answer: &Answer, now: Timestamp) -> Change {
         return Change::to(moved(target, TargetState::Removing, now));
     }
     if answer.status == StatusCode::NOT_FOUND {
-        return Change { target: moved(target, TargetState::Removing, now), verify: true };
+        return Change {
+            target: moved(target, TargetState::Removing, now),
+            verify: true,
+        };
     }
     refused(target, answer, now)
 }
 
 /// The device reported the end of an installation or removal. It is a hint; the inventory proves it.
 pub fn on_alert(target: &Target, result: HResult, now: Timestamp) -> Change {
-    if !matches!(target.state, TargetState::Sent | TargetState::Installing | TargetState::Removing) {
+    if !matches!(
+        target.state,
+        TargetState::Sent | TargetState::Installing | TargetState::Removing
+    ) {
         return Change::none();
     }
-    if result.is_success() { Change::verify() } else { failed(target, result, None, now) }
+    if result.is_success() {
+        Change::verify()
+    } else {
+        failed(target, result, None, now)
+    }
 }
 
 /// The app inventory of the target's context was read. `awaited` tells that the slot was seen gone, or the alert
@@ -167,7 +192,9 @@ fn provisioned(rows: Vec<&InstalledApp>, context: Context) -> Vec<&InstalledApp>
 
 /// A bundle's version is compared with bundle rows, a package's with package rows.
 fn proves(rows: &[&InstalledApp], wanted: Option<&Package>) -> bool {
-    let Some(wanted) = wanted else { return !rows.is_empty() };
+    let Some(wanted) = wanted else {
+        return !rows.is_empty();
+    };
     let like = |row: &&&InstalledApp| row.package_full_name.contains("_~_") == wanted.bundle;
     let mut alike = rows.iter().filter(like).peekable();
     if alike.peek().is_none() {
@@ -192,7 +219,10 @@ pub fn on_deadline(target: &Target, now: Timestamp) -> Change {
         text: text.to_owned(),
         advice: "See what it waited for, mend that, then retry the deployment.".to_owned(),
     };
-    Change::to(moved(target, TargetState::Failed, now).map(|t| Target { error: Some(error), ..t }))
+    Change::to(moved(target, TargetState::Failed, now).map(|t| Target {
+        error: Some(error),
+        ..t
+    }))
 }
 
 /// Commands left, but the session ended before the device answered and the slot shows nothing: send again.
@@ -234,7 +264,12 @@ fn failed(target: &Target, code: HResult, description: Option<&str>, now: Timest
     if gone_already || (explanation.class == RetryClass::Satisfied && target.intent != Intent::Uninstall) {
         return Change::verify();
     }
-    by_class(target, explanation.class, describe(code.to_string(), &explanation, description), now)
+    by_class(
+        target,
+        explanation.class,
+        describe(code.to_string(), &explanation, description),
+        now,
+    )
 }
 
 fn by_class(target: &Target, class: RetryClass, error: TargetError, now: Timestamp) -> Change {
@@ -265,7 +300,10 @@ fn retry_later(target: &Target, error: TargetError, most: i64, now: Timestamp) -
 }
 
 fn fail(target: &Target, error: &TargetError, now: Timestamp) -> Option<Target> {
-    moved(target, TargetState::Failed, now).map(|t| Target { error: Some(error.clone()), ..t })
+    moved(target, TargetState::Failed, now).map(|t| Target {
+        error: Some(error.clone()),
+        ..t
+    })
 }
 
 fn describe(code: String, explanation: &Explanation, description: Option<&str>) -> TargetError {
@@ -273,7 +311,11 @@ fn describe(code: String, explanation: &Explanation, description: Option<&str>) 
         Some(said) => format!("{}: {} (device: {said})", explanation.name, explanation.text),
         None => format!("{}: {}", explanation.name, explanation.text),
     };
-    TargetError { code, text, advice: explanation.advice.to_owned() }
+    TargetError {
+        code,
+        text,
+        advice: explanation.advice.to_owned(),
+    }
 }
 
 fn given_up() -> TargetError {
@@ -285,5 +327,8 @@ fn given_up() -> TargetError {
 }
 
 fn without_error(target: Target) -> Target {
-    Target { error: None, ..target }
+    Target {
+        error: None,
+        ..target
+    }
 }

@@ -20,8 +20,7 @@ use std::time::Duration;
 
 /// How often commands are sent before a target is given up.
 pub const MAX_ATTEMPTS: i64 = 5;
-const HOUR: Duration = Duration::from_secs(3600);
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const DAY: Duration = Duration::from_hours(24);
 
 /// What the catalogue and the seat ledger hold for a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,9 +81,8 @@ pub fn moved(target: &Target, to: TargetState, now: Timestamp) -> Option<Target>
 fn deadline(state: TargetState, intent: Intent, now: Timestamp) -> Option<Timestamp> {
     let lasts = match state {
         TargetState::Planned if intent == Intent::Available => return None,
-        TargetState::Planned => 14 * DAY,
+        TargetState::Planned | TargetState::Sent => 14 * DAY,
         TargetState::AwaitingSeat | TargetState::Queued => 90 * DAY,
-        TargetState::Sent => 14 * DAY,
         TargetState::Installing | TargetState::Removing => 30 * DAY,
         _ => return None,
     };
@@ -94,7 +92,7 @@ fn deadline(state: TargetState, intent: Intent, now: Timestamp) -> Option<Timest
 /// The wait before the next attempt: 5 minutes, doubled each time, a day at most.
 fn backoff(attempts: i64) -> Duration {
     let doublings = u32::try_from(attempts.clamp(1, 12) - 1).unwrap_or(0);
-    (Duration::from_secs(300) * 2_u32.pow(doublings)).min(24 * HOUR)
+    (Duration::from_mins(5) * 2_u32.pow(doublings)).min(DAY)
 }
 
 #[cfg(test)]
