@@ -7,6 +7,8 @@
 mod alert;
 mod inventory;
 mod slot;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use alert::is_kind;
 pub use alert::{AppAlert, read_alert};
@@ -15,6 +17,7 @@ pub use slot::{SlotStatus, read_slot};
 
 use crate::{CspCommand, locuri::encode_segment, payload::Element};
 use qm_core::{deployment::Context, text_enum};
+use std::fmt;
 
 text_enum! {
     /// Where a package's signature puts it; a Store app stays `AppStore` when it was installed from our content store.
@@ -38,8 +41,8 @@ impl Source {
     }
 }
 
-/// The payload of [`hosted_install`].
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// The payload of [`hosted_install`]. `Debug` shows its links without their signatures.
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct HostedInstall {
     /// Link to the package or bundle; the device must be able to read it in the context of the job.
     pub package_uri: String,
@@ -49,6 +52,27 @@ pub struct HostedInstall {
     pub validate_dependencies: bool,
     /// Let a running app finish before its update takes its place. User context, build 19041 and later.
     pub defer_registration: bool,
+}
+
+impl fmt::Debug for HostedInstall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fn path(link: &str) -> &str {
+            link.split('?').next().unwrap_or_default()
+        }
+        f.debug_struct("HostedInstall")
+            .field("package_uri", &path(&self.package_uri))
+            .field(
+                "dependencies",
+                &self
+                    .dependencies
+                    .iter()
+                    .map(|link| path(link))
+                    .collect::<Vec<_>>(),
+            )
+            .field("validate_dependencies", &self.validate_dependencies)
+            .field("defer_registration", &self.defer_registration)
+            .finish()
+    }
 }
 
 /// Creates the job slot of a family; it also makes Windows remove the app at unenrollment.

@@ -14,6 +14,7 @@
 
 pub mod app_management;
 pub mod command;
+pub mod ddf;
 pub mod device_management;
 pub mod errors;
 pub mod locuri;

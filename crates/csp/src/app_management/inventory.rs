@@ -30,35 +30,66 @@ pub enum ReadError {
 /// are two rows.
 pub fn read_inventory(data: &str, context: Context, source: Source) -> Result<Vec<InstalledApp>, ReadError> {
     let document = normalized(data)?;
-    let mut reader = Reader::from_str(&document);
-    let (mut apps, mut seen, mut depth) = (Vec::new(), HashSet::new(), 0_usize);
-    loop {
-        let malformed = ReadError::Malformed {
-            position: reader.buffer_position(),
+    let mut elements = Elements::new(&document);
+    let (mut apps, mut seen) = (Vec::new(), HashSet::new());
+    while let Some(element) = elements.next()? {
+        let row = Row::read(&element).ok_or_else(|| elements.malformed())?;
+        let Some(app) = row.into_app(context, source) else {
+            continue;
         };
-        let event = reader.read_event().map_err(|_| malformed.clone())?;
-        let element = match &event {
-            Event::Start(element) | Event::Empty(element) => element,
-            Event::End(_) => {
-                depth = depth.saturating_sub(1);
-                continue;
-            }
-            Event::Eof if depth > 0 => return Err(ReadError::Truncated),
-            Event::Eof => return Ok(apps),
-            _ => continue,
-        };
-        depth += usize::from(matches!(event, Event::Start(_)));
-        let row = Row::read(element).ok_or(malformed)?;
-        let app = row.into_app(context, source);
-        let new = |app: &InstalledApp| {
-            seen.insert((
-                app.package_family_name.to_lowercase(),
-                app.package_full_name.to_lowercase(),
-            ))
-        };
-        apps.extend(app.filter(new));
-        if apps.len() > MAX_ROWS || depth > MAX_DEPTH {
+        let names = [&app.package_family_name, &app.package_full_name].map(|name| name.to_lowercase());
+        if seen.insert(names) {
+            apps.push(app);
+        }
+        if apps.len() > MAX_ROWS {
             return Err(ReadError::TooLarge);
+        }
+    }
+    Ok(apps)
+}
+
+/// The start tags of a document that is read to its end.
+struct Elements<'a> {
+    reader: Reader<&'a [u8]>,
+    depth: usize,
+    /// There was an element, or there is nothing at all.
+    sound: bool,
+}
+
+impl<'a> Elements<'a> {
+    fn new(document: &'a str) -> Self {
+        Self {
+            reader: Reader::from_str(document),
+            depth: 0,
+            sound: document.is_empty(),
+        }
+    }
+
+    fn malformed(&self) -> ReadError {
+        ReadError::Malformed {
+            position: self.reader.buffer_position(),
+        }
+    }
+
+    fn next(&mut self) -> Result<Option<BytesStart<'a>>, ReadError> {
+        loop {
+            match self.reader.read_event().map_err(|_| self.malformed())? {
+                Event::Start(_) if self.depth >= MAX_DEPTH => return Err(ReadError::TooLarge),
+                Event::Start(element) => {
+                    self.depth += 1;
+                    self.sound = true;
+                    return Ok(Some(element));
+                }
+                Event::Empty(element) => {
+                    self.sound = true;
+                    return Ok(Some(element));
+                }
+                Event::End(_) => self.depth = self.depth.saturating_sub(1),
+                Event::Eof if self.depth > 0 => return Err(ReadError::Truncated),
+                Event::Eof if self.sound => return Ok(None),
+                Event::Eof => return Err(ReadError::Malformed { position: 0 }),
+                _ => {}
+            }
         }
     }
 }
@@ -70,7 +101,7 @@ pub(super) fn family_of(full_name: &str) -> Option<String> {
 }
 
 fn full_name_parts(full_name: &str) -> Option<[&str; 5]> {
-    full_name.split('_').collect::<Vec<_>>().try_into().ok()
+    full_name.splitn(6, '_').collect::<Vec<_>>().try_into().ok()
 }
 
 /// Some clients hand the document on with one level of escaping left.

@@ -163,6 +163,15 @@ mod tests {
     }
 
     #[test]
+    fn every_known_node_is_read_or_sent_by_the_device_itself() {
+        let reads = crate::device_management::inventory_reads();
+        for (node, _) in KNOWN {
+            let read = reads.iter().any(|read| read.uri == *node);
+            assert!(read || node.starts_with("./DevInfo/"), "{node}");
+        }
+    }
+
+    #[test]
     fn a_flood_of_values_is_cut_off() {
         let mut facts = DeviceFacts::default();
         for number in 0..1_000 {
