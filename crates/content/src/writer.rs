@@ -1,0 +1,85 @@
+//! Storing content in one go.
+
+use crate::{
+    ContentError,
+    files::{TemporaryFile, at, blocking, create_folder, create_temporary, sync_folder},
+    sink::{Sink, State},
+    store::Layout,
+};
+use qm_core::Sha256;
+
+/// Content that was stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stored {
+    /// Its address.
+    pub sha256: Sha256,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// Takes content piece by piece. Until [`ContentWriter::finish`] nothing is stored; dropped, it leaves nothing.
+pub struct ContentWriter {
+    layout: Layout,
+    temporary: TemporaryFile,
+    sink: Sink,
+}
+
+impl ContentWriter {
+    pub(crate) async fn create(layout: Layout) -> Result<Self, ContentError> {
+        blocking(move || {
+            let (file, temporary) = create_temporary(&layout.temporary())?;
+            let sink = Sink::new(State::new(file, temporary.path().to_owned()));
+            Ok(Self {
+                layout,
+                temporary,
+                sink,
+            })
+        })
+        .await
+    }
+
+    /// Takes the next bytes. After an error, or if this was given up half-way, the writer is of no more use.
+    pub async fn write(&mut self, bytes: &[u8]) -> Result<(), ContentError> {
+        self.sink.write(bytes).await
+    }
+
+    /// Bytes taken so far.
+    pub fn size(&self) -> u64 {
+        self.sink.size()
+    }
+
+    /// Stores what was written, if digest and size are as announced. It survives a power failure from then on.
+    pub async fn finish(
+        self,
+        expected: Option<Sha256>,
+        expected_size: Option<u64>,
+    ) -> Result<Stored, ContentError> {
+        let Self {
+            layout,
+            temporary,
+            sink,
+        } = self;
+        let state = sink.close().await?;
+        blocking(move || {
+            let sha256 = state.verify(expected, expected_size)?;
+            let stored = place(&layout, &state, sha256)?;
+            temporary.moved();
+            Ok(stored)
+        })
+        .await
+    }
+}
+
+/// Moves a complete file to its address. Whoever stores the same content meanwhile does the same.
+pub(crate) fn place(layout: &Layout, state: &State, sha256: Sha256) -> Result<Stored, ContentError> {
+    state.file.sync_all().map_err(at(&state.path))?;
+    let folder = layout.shelf(&sha256);
+    create_folder(&folder)?;
+    std::fs::rename(&state.path, layout.content(&sha256)).map_err(at(&state.path))?;
+    sync_folder(&folder)?;
+    sync_folder(layout.root())?;
+    Ok(Stored {
+        sha256,
+        size: state.size,
+    })
+}
