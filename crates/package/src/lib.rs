@@ -9,8 +9,8 @@
 //! device does that). It blocks while it reads: call it off the async threads.
 //!
 //! Everything here comes from outside and is held to [`Limits`] before memory is taken for it. Start with
-//! [`inspect`] and [`PackageFile`], then [`identity`] for the names that Windows derives; [`archive`] and
-//! [`xml`] are where hostile input is met.
+//! [`inspect`] and [`PackageFile`], then [`identity`] for the names that Windows derives; `archive` and
+//! `xml` are where hostile input is met.
 
 mod archive;
 mod bundle;

@@ -20,10 +20,10 @@ pub enum XmlFault {
     /// An entity that XML itself does not define.
     #[error("uses the undeclared entity `{0}`")]
     Entity(String),
-    /// More than [`MAX_DEPTH`] levels.
+    /// More than `MAX_DEPTH` levels.
     #[error("is nested deeper than {MAX_DEPTH} elements")]
     TooDeep,
-    /// More than [`MAX_ELEMENTS`] elements or [`MAX_ATTRIBUTES`] attributes on one.
+    /// More than `MAX_ELEMENTS` elements or `MAX_ATTRIBUTES` attributes on one.
     #[error("has more than {MAX_ELEMENTS} elements, or more than {MAX_ATTRIBUTES} attributes on one of them")]
     TooMany,
     /// Not XML; the text is the parser's.
