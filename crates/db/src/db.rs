@@ -1,0 +1,258 @@
+//! The database as the rest of the server holds it: handles for reading, named transactions for writing.
+
+use crate::{
+    conn::{Conn, Link},
+    dialect::Engine,
+    error::DbError,
+    open,
+};
+use sqlx::{PgPool, SqlitePool};
+use std::{
+    ops::{Deref, DerefMut},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// A database; clones share its connections.
+#[derive(Clone)]
+pub struct Db(Arc<Pools>);
+
+/// The connections of one database.
+pub(crate) struct Pools {
+    pub(crate) engine: EnginePools,
+    /// The folder of a database that lives as long as this value.
+    #[cfg(feature = "test-support")]
+    pub(crate) folder: Option<tempfile::TempDir>,
+}
+
+pub(crate) enum EnginePools {
+    /// One connection that writes and several that read.
+    Sqlite {
+        writer: SqlitePool,
+        readers: SqlitePool,
+    },
+    Postgres(PgPool),
+}
+
+impl Db {
+    /// Opens `sqlite:PATH` (made if it is missing), `sqlite::memory:` or `postgres://…` and brings its schema up to
+    /// date. A schema newer than this program is refused.
+    pub async fn connect(url: &str) -> Result<Self, DbError> {
+        open::open(url).await.map(Self::from_pools)
+    }
+
+    pub(crate) fn from_pools(engine: EnginePools) -> Self {
+        Self(Arc::new(Pools {
+            engine,
+            #[cfg(feature = "test-support")]
+            folder: None,
+        }))
+    }
+
+    #[cfg(feature = "test-support")]
+    pub(crate) fn in_folder(engine: EnginePools, folder: tempfile::TempDir) -> Self {
+        Self(Arc::new(Pools {
+            engine,
+            folder: Some(folder),
+        }))
+    }
+
+    /// Which engine it is.
+    pub fn engine(&self) -> Engine {
+        match self.0.engine {
+            EnginePools::Sqlite { .. } => Engine::Sqlite,
+            EnginePools::Postgres(_) => Engine::Postgres,
+        }
+    }
+
+    /// A connection for reading. Statements on it see each the newest committed state.
+    pub async fn read(&self) -> Result<Conn, DbError> {
+        let waiting = Instant::now();
+        let link = match &self.0.engine {
+            EnginePools::Sqlite { readers, .. } => readers.acquire().await.map(Link::Sqlite),
+            EnginePools::Postgres(pool) => pool.acquire().await.map(Link::Postgres),
+        };
+        metrics::histogram!("db_pool_wait_seconds", "use" => "read").record(waiting.elapsed());
+        link.map(Conn::new)
+            .map_err(|error| DbError::from_driver("acquire", error))
+    }
+
+    /// A transaction for writing; dropping it undoes it. `name` labels its metrics: `deployment.create`.
+    pub async fn begin(&self, name: &'static str) -> Result<Tx, DbError> {
+        let waiting = Instant::now();
+        let link = match &self.0.engine {
+            // A deferred transaction that reads first and writes later can fail at once, whatever the timeout.
+            EnginePools::Sqlite { writer, .. } => {
+                writer.begin_with("BEGIN IMMEDIATE").await.map(Link::SqliteTx)
+            }
+            EnginePools::Postgres(pool) => pool.begin().await.map(Link::PostgresTx),
+        };
+        metrics::histogram!("db_pool_wait_seconds", "use" => "write").record(waiting.elapsed());
+        let link = link.map_err(|error| DbError::from_driver("begin", error))?;
+        Ok(Tx {
+            conn: Some(Conn::new(link)),
+            name,
+            started: Instant::now(),
+        })
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), DbError> {
+        crate::settings::find(&mut self.read().await?, "ping")
+            .await
+            .map(|_| ())
+    }
+
+    /// Closes all connections, waiting for those in use.
+    pub async fn close(&self) {
+        match &self.0.engine {
+            EnginePools::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            EnginePools::Postgres(pool) => pool.close().await,
+        }
+    }
+
+    #[cfg(feature = "test-support")]
+    pub(crate) fn pools(&self) -> &EnginePools {
+        &self.0.engine
+    }
+}
+
+impl std::fmt::Debug for Db {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Db").field(&self.engine()).finish()
+    }
+}
+
+/// A transaction. Functions that write take `&mut Tx`; those that only read take it too.
+pub struct Tx {
+    conn: Option<Conn>,
+    name: &'static str,
+    started: Instant,
+}
+
+impl Tx {
+    /// Makes everything done in it permanent.
+    pub async fn commit(mut self) -> Result<(), DbError> {
+        let Some(conn) = self.conn.take() else {
+            return Ok(());
+        };
+        let statements = conn.statements();
+        let committed = match conn.into_link() {
+            Link::SqliteTx(transaction) => transaction.commit().await,
+            Link::PostgresTx(transaction) => transaction.commit().await,
+            Link::Sqlite(_) | Link::Postgres(_) => Ok(()),
+        };
+        self.record(if committed.is_ok() { "committed" } else { "failed" }, statements);
+        committed.map_err(|error| DbError::from_driver("commit", error))
+    }
+
+    fn record(&self, outcome: &'static str, statements: u32) {
+        metrics::histogram!("db_transaction_seconds", "name" => self.name, "outcome" => outcome)
+            .record(self.started.elapsed());
+        metrics::histogram!("db_transaction_statements", "name" => self.name).record(f64::from(statements));
+    }
+}
+
+impl Drop for Tx {
+    fn drop(&mut self) {
+        if let Some(conn) = &self.conn {
+            self.record("rolled_back", conn.statements());
+        }
+    }
+}
+
+impl Deref for Tx {
+    type Target = Conn;
+    fn deref(&self) -> &Conn {
+        self.conn
+            .as_ref()
+            .expect("only commit, which consumes the transaction, takes the connection")
+    }
+}
+impl DerefMut for Tx {
+    fn deref_mut(&mut self) -> &mut Conn {
+        self.conn
+            .as_mut()
+            .expect("only commit, which consumes the transaction, takes the connection")
+    }
+}
+
+/// The attempts of one [`run!`]: counts them, and says whether another one makes sense.
+pub struct Attempts {
+    name: &'static str,
+    made: u32,
+}
+
+impl Attempts {
+    /// No attempt made yet.
+    pub const fn new(name: &'static str) -> Self {
+        Self { name, made: 0 }
+    }
+
+    /// Starts the next attempt, a little later each time.
+    pub async fn begin(&mut self, db: &Db) -> Result<Tx, DbError> {
+        if self.made > 0 {
+            metrics::counter!("db_transaction_retries_total", "name" => self.name).increment(1);
+            tokio::time::sleep(FIRST_PAUSE * 2_u32.pow(self.made - 1)).await;
+        }
+        self.made += 1;
+        db.begin(self.name).await
+    }
+
+    /// Commits what succeeded and rolls back what failed. `None` asks for another attempt.
+    pub async fn end<T, E: From<DbError>>(&self, tx: Tx, result: Result<T, E>) -> Option<Result<T, E>> {
+        let more = self.made < MOST_ATTEMPTS;
+        match result {
+            Ok(value) => match tx.commit().await {
+                Err(DbError::Contended(_)) if more => None,
+                committed => Some(committed.map(|()| value).map_err(E::from)),
+            },
+            Err(_) if more && tx.contended() => None,
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+/// Runs a transaction, and runs it again where PostgreSQL found that it lost against another one (serialization
+/// failure, deadlock, lock timeout), a few times at most. Commits if the body is `Ok`, undoes everything if not.
+///
+/// The body is an `async` block with `tx: &mut Tx` in scope that may run several times: it must change nothing outside
+/// the database. `?` and `return` leave the body. The error type is any that is `From<DbError>`.
+///
+/// ```
+/// # async fn example(db: qm_db::Db, key: &str) -> Result<bool, qm_db::DbError> {
+/// qm_db::run!(db, "settings.set", |tx| {
+///     let known = qm_db::settings::find(tx, key).await?.is_some();
+///     qm_db::settings::set(tx, key, "on").await?;
+///     Ok(known)
+/// })
+/// # }
+/// ```
+#[macro_export]
+macro_rules! run {
+    ($db:expr, $name:expr, |$tx:ident| $body:expr) => {{
+        let mut attempts = $crate::Attempts::new($name);
+        loop {
+            match attempts.begin(&$db).await {
+                ::core::result::Result::Err(error) => {
+                    break ::core::result::Result::Err(::core::convert::From::from(error));
+                }
+                ::core::result::Result::Ok(mut transaction) => {
+                    let result = {
+                        let $tx = &mut transaction;
+                        async { $body }.await
+                    };
+                    if let ::core::option::Option::Some(done) = attempts.end(transaction, result).await {
+                        break done;
+                    }
+                }
+            }
+        }
+    }};
+}
+
+const MOST_ATTEMPTS: u32 = 6;
+const FIRST_PAUSE: Duration = Duration::from_millis(4);

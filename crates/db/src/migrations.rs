@@ -1,0 +1,72 @@
+//! The schema's history, embedded. Both engines have the same steps under the same names.
+
+use crate::error::DbError;
+use sqlx::{
+    PgPool, SqlSafeStr, SqlitePool,
+    migrate::{MigrateError, Migration, MigrationType, Migrator},
+};
+
+macro_rules! steps {
+    ($engine:literal: $($version:literal $name:literal),+) => {
+        &[$(Step {
+            version: $version,
+            name: $name,
+            sql: include_str!(concat!("../migrations/", $engine, "/", $name, ".sql")),
+        }),+]
+    };
+}
+const SQLITE: &[Step] = steps!("sqlite": 1 "0001_initial");
+const POSTGRES: &[Step] = steps!("postgres": 1 "0001_initial");
+
+struct Step {
+    version: i64,
+    name: &'static str,
+    sql: &'static str,
+}
+
+pub(crate) async fn bring_up_sqlite(pool: &SqlitePool) -> Result<(), DbError> {
+    migrator(SQLITE)
+        .run(pool)
+        .await
+        .map_err(|error| refused(error, SQLITE))
+}
+
+/// Several servers may start at once: the migrator holds an advisory lock.
+pub(crate) async fn bring_up_postgres(pool: &PgPool) -> Result<(), DbError> {
+    migrator(POSTGRES)
+        .run(pool)
+        .await
+        .map_err(|error| refused(error, POSTGRES))
+}
+
+fn migrator(steps: &[Step]) -> Migrator {
+    let migration = |step: &Step| {
+        let sql = step.sql.into_sql_str();
+        Migration::new(step.version, step.name.into(), MigrationType::Simple, sql, false)
+    };
+    Migrator::with_migrations(steps.iter().map(migration).collect())
+}
+
+fn refused(error: MigrateError, steps: &[Step]) -> DbError {
+    match error {
+        MigrateError::VersionMissing(found) => DbError::NewerSchema {
+            found,
+            known: steps.last().map_or(0, |step| step.version),
+        },
+        MigrateError::VersionMismatch(version) => DbError::ForeignSchema(version),
+        MigrateError::Execute(source) => DbError::from_driver("migrations", source),
+        other => DbError::Migration(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_engines_have_the_same_steps_in_order() {
+        let names = |steps: &[Step]| steps.iter().map(|s| (s.version, s.name)).collect::<Vec<_>>();
+        assert_eq!(names(SQLITE), names(POSTGRES));
+        assert!(SQLITE.is_sorted_by(|a, b| a.version < b.version));
+    }
+}

@@ -1,0 +1,79 @@
+//! Why seats are held: the targets that need them. No seat without a reason, no reason counted twice.
+
+use super::{COLUMNS, read};
+use crate::{
+    conn::Conn,
+    db::Tx,
+    error::DbError,
+    param::{Rows, params},
+    sql::sql,
+};
+use qm_core::{AppId, SeatId, TargetId, seat::Seat};
+
+/// A seat that lost a reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Released {
+    /// The seat.
+    pub seat_id: SeatId,
+    /// How many reasons it has left; with none it can be given back.
+    pub remaining: i64,
+}
+
+/// Notes that a target needs a seat; noting it again changes nothing.
+pub async fn add_reason(tx: &mut Tx, seat: SeatId, target: TargetId) -> Result<(), DbError> {
+    add_reasons(tx, &[(seat, target)]).await
+}
+
+/// Notes which targets need which seats, all at once.
+pub async fn add_reasons(tx: &mut Tx, reasons: &[(SeatId, TargetId)]) -> Result<(), DbError> {
+    if reasons.is_empty() {
+        return Ok(());
+    }
+    // Whoever counts a seat's reasons holds its row, so that none is added unseen.
+    tx.all(
+        &LOCK,
+        params![Rows::of(reasons.iter().map(|(seat, _)| (*seat,)))],
+        |_| Ok(()),
+    )
+    .await?;
+    tx.execute(&ADD, params![Rows::of(reasons.iter().copied())])
+        .await
+        .map(|_| ())
+}
+
+/// The targets that need a seat.
+pub async fn reasons_of(conn: &mut Conn, seat: SeatId) -> Result<Vec<TargetId>, DbError> {
+    conn.all(&REASONS_OF, params![seat], |row| row.get("target_id"))
+        .await
+}
+
+/// A target needs no seat any more: removes it as a reason and tells what is left of the seat it had, if it had one.
+/// Of several transactions that release the last reasons at the same time exactly one sees that none is left.
+pub async fn release(tx: &mut Tx, target: TargetId) -> Result<Option<Released>, DbError> {
+    let held = tx
+        .optional(&LOCK_OF_TARGET, params![target], |row| row.get("id"))
+        .await?;
+    let Some(seat_id) = held else { return Ok(None) };
+    tx.execute(&REMOVE, params![target]).await?;
+    let remaining = tx.one(&COUNT, params![seat_id], |row| row.get("n")).await?;
+    Ok(Some(Released { seat_id, remaining }))
+}
+
+/// At most `limit` seats of an app that are held or being assigned without any reason, the oldest first.
+pub async fn without_reason(conn: &mut Conn, app: AppId, limit: u32) -> Result<Vec<Seat>, DbError> {
+    conn.all(&WITHOUT_REASON, params![app, limit], read).await
+}
+
+sql! {
+    columns COLUMNS;
+    LOCK = "SELECT id FROM seats WHERE id IN (SELECT given.id FROM {rows $1 id blob}) ORDER BY id {for_update}";
+    LOCK_OF_TARGET = "SELECT id FROM seats WHERE id IN (SELECT seat_id FROM seat_reasons WHERE target_id = $1) \
+        {for_update}";
+    ADD = "INSERT INTO seat_reasons (seat_id, target_id) SELECT given.seat_id, given.target_id \
+        FROM {rows $1 seat_id blob, target_id blob} WHERE TRUE ON CONFLICT (seat_id, target_id) DO NOTHING";
+    REASONS_OF = "SELECT target_id FROM seat_reasons WHERE seat_id = $1 ORDER BY target_id";
+    REMOVE = "DELETE FROM seat_reasons WHERE target_id = $1";
+    COUNT = "SELECT count(*) AS n FROM seat_reasons WHERE seat_id = $1";
+    WITHOUT_REASON = "SELECT {columns} FROM seats WHERE app_id = $1 AND state IN ('assigning', 'assigned') \
+        AND NOT EXISTS (SELECT 1 FROM seat_reasons r WHERE r.seat_id = seats.id) ORDER BY since, id LIMIT $2";
+}

@@ -1,0 +1,87 @@
+//! What a compiler would check: every text is prepared on both engines, and none of them walks through a table that
+//! grows with the number of devices.
+
+use super::*;
+use crate::{Db, db::EnginePools, test_support};
+use sqlx::{Executor, Row, SqlSafeStr, Statement};
+use std::collections::BTreeSet;
+
+#[tokio::test]
+async fn every_statement_can_be_prepared_on_both_engines() {
+    for (engine, db) in test_support::test_databases().await {
+        let mut refused = Vec::new();
+        for sql in statements() {
+            if let Err(error) = prepare(&db, sql).await {
+                refused.push(format!(
+                    "{} on {engine}: {error}\n{}",
+                    sql.name,
+                    sql.text(db.engine())
+                ));
+            }
+        }
+        assert!(refused.is_empty(), "{}", refused.join("\n"));
+    }
+}
+
+#[test]
+fn every_statement_has_a_name_of_its_own_and_all_words_are_known() {
+    let mut names = BTreeSet::new();
+    for sql in statements() {
+        assert!(names.insert(sql.name), "{}", sql.name);
+        for engine in [Engine::Sqlite, Engine::Postgres] {
+            assert!(
+                !sql.text(engine).contains('{'),
+                "{}: {}",
+                sql.name,
+                sql.text(engine)
+            );
+        }
+    }
+    assert!(names.len() > 150, "{}", names.len());
+}
+
+#[tokio::test]
+async fn every_statement_finds_its_rows_by_an_index() {
+    let db = test_support::sqlite().await;
+    let EnginePools::Sqlite { writer, .. } = db.pools() else {
+        panic!("SQLite was asked for")
+    };
+    let mut scanning = BTreeSet::new();
+    for sql in statements() {
+        let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", sql.text(Engine::Sqlite)));
+        let plan = writer.fetch_all(explain).await.unwrap();
+        for step in plan.iter().map(|row| row.get::<String, _>("detail")) {
+            let scans = step
+                .strip_prefix("SCAN ")
+                .is_some_and(|of| !HARMLESS_SCANS.iter().any(|h| of.starts_with(h)));
+            if scans {
+                scanning.insert(format!("{}: {step}", sql.name.trim_start_matches("qm_db::")));
+            }
+        }
+    }
+    assert_eq!(
+        scanning,
+        WHOLE_TABLE.iter().map(|&line| line.to_owned()).collect()
+    );
+}
+
+async fn prepare(db: &Db, sql: &'static Sql) -> Result<usize, sqlx::Error> {
+    let text = sql.text(db.engine()).into_sql_str();
+    Ok(match db.pools() {
+        EnginePools::Sqlite { writer, .. } => writer.prepare(text).await?.columns().len(),
+        EnginePools::Postgres(pool) => pool.prepare(text).await?.columns().len(),
+    })
+}
+
+/// The rows that are given, and what was found by an index before.
+const HARMLESS_SCANS: &[&str] = &["json_each", "given", "ranked", "(", "CONSTANT ROW"];
+/// Statements that are meant to look at a small table, at a small index, or now and then at all devices.
+const WHOLE_TABLE: &[&str] = &[
+    "apps::AVAILABLE_FROM_STORE: SCAN apps",
+    "apps::MARK_REMOVED: SCAN apps",
+    "devices::COUNTS: SCAN devices",
+    "seats::APPS_WITH_WORK: SCAN seats USING COVERING INDEX seats_assigning",
+    "seats::APPS_WITH_WORK: SCAN seats USING COVERING INDEX seats_reclaiming",
+    "targets::queries::APPS_AWAITING_SEATS: SCAN t USING INDEX targets_awaiting_seat",
+    "targets::queries::APPS_WITH_PLANNED: SCAN t USING INDEX targets_planned",
+];

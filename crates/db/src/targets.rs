@@ -1,0 +1,144 @@
+//! Targets: one device of a deployment each. Every change of a state passes through [`update_many`], which keeps the
+//! deployment's counts.
+
+pub(crate) mod queries;
+
+pub use queries::{
+    LiveTarget, apps_awaiting_seats, apps_with_planned, awaiting_seats, find, in_states, installed_of, list,
+    live_for_device, live_of_app, overdue, planned,
+};
+
+use crate::{
+    db::Tx,
+    deployments::{self, Counts},
+    error::DbError,
+    param::{Rows, params},
+    row::{Row, to_json},
+    sql::sql,
+};
+use qm_core::{
+    TargetId,
+    deployment::{Deployment, Target, TargetState},
+};
+use std::collections::{BTreeMap, HashSet};
+
+/// Stores the targets of a new deployment and counts them. A device with a live target of the same app is a
+/// [`DbError::Conflict`]; look with [`live_of_app`] first.
+pub async fn insert_many(tx: &mut Tx, deployment: &Deployment, targets: &[Target]) -> Result<(), DbError> {
+    let d = deployment;
+    for chunk in targets.chunks(CHUNK) {
+        let rows = Rows::of(chunk.iter().map(|t| {
+            (
+                t.id,
+                t.device_id,
+                &t.upn,
+                t.state,
+                !t.state.is_final(),
+                t.attempts,
+                t.error.as_ref().map(to_json),
+                t.package_id,
+                t.license_accepted,
+                t.not_before,
+                t.deadline,
+                t.updated_at,
+            )
+        }));
+        tx.execute(&INSERT_MANY, params![d.id, d.app_id, d.intent, d.context, rows])
+            .await?;
+    }
+    let mut counts = Counts::new();
+    targets
+        .iter()
+        .for_each(|target| *counts.entry(target.state).or_default() += 1);
+    deployments::add_counts(tx, d.id, &counts, 0).await?;
+    deployments::complete_if_done(tx, d.id).await
+}
+
+/// Stores a changed target, if the stored one is still in the expected state; whether it was.
+pub async fn update(tx: &mut Tx, target: &Target, expected: TargetState) -> Result<bool, DbError> {
+    let changed = update_many(tx, &[(target, expected)]).await?;
+    Ok(!changed.is_empty())
+}
+
+/// Stores changed targets, each if the stored one is still in its expected state, moves the counts of their
+/// deployments, and completes or reopens those. Answers with the targets that were changed; each may be given once.
+pub async fn update_many(
+    tx: &mut Tx,
+    targets: &[(&Target, TargetState)],
+) -> Result<HashSet<TargetId>, DbError> {
+    let mut changed = HashSet::new();
+    for chunk in targets.chunks(CHUNK) {
+        let rows = Rows::of(chunk.iter().map(|(t, expected)| {
+            (
+                t.id,
+                *expected,
+                t.state,
+                !t.state.is_final(),
+                t.attempts,
+                t.error.as_ref().map(to_json),
+                t.package_id,
+                t.license_accepted,
+                t.not_before,
+                t.deadline,
+                t.updated_at,
+            )
+        }));
+        changed.extend(
+            tx.all(&UPDATE_MANY, params![rows], |row| row.get::<TargetId>("id"))
+                .await?,
+        );
+    }
+    let moved: Vec<_> = targets
+        .iter()
+        .filter(|(target, _)| changed.contains(&target.id))
+        .collect();
+    let slot = moved.first().map_or(0, |(target, _)| target.id.0.as_bytes()[15]);
+    let mut changes: BTreeMap<_, Counts> = BTreeMap::new();
+    for (target, expected) in moved {
+        let counts = changes.entry(target.deployment_id).or_default();
+        *counts.entry(*expected).or_default() -= 1;
+        *counts.entry(target.state).or_default() += 1;
+    }
+    for (deployment, counts) in &changes {
+        deployments::add_counts(tx, *deployment, counts, slot).await?;
+    }
+    Ok(changed)
+}
+
+fn read(row: Row<'_>) -> Result<Target, DbError> {
+    Ok(Target {
+        id: row.get("id")?,
+        deployment_id: row.get("deployment_id")?,
+        app_id: row.get("app_id")?,
+        intent: row.get("intent")?,
+        context: row.get("context")?,
+        device_id: row.get("device_id")?,
+        upn: row.get("upn")?,
+        state: row.get("state")?,
+        attempts: row.get("attempts")?,
+        error: row.optional_json("error")?,
+        package_id: row.optional("package_id")?,
+        license_accepted: row.get("license_accepted")?,
+        not_before: row.optional("not_before")?,
+        deadline: row.optional("deadline")?,
+        updated_at: row.get("updated_at")?,
+    })
+}
+
+/// Rows in one statement; more would gain nothing and hold the writer longer.
+const CHUNK: usize = 2000;
+
+sql! {
+    INSERT_MANY = "INSERT INTO targets (id, deployment_id, app_id, intent, context, device_id, upn, state, open, \
+          attempts, error, package_id, license_accepted, not_before, deadline, updated_at) \
+        SELECT given.id, $1, $2, $3, $4, given.device_id, given.upn, given.state, given.open, given.attempts, \
+          given.error, given.package_id, given.license_accepted, given.not_before, given.deadline, given.updated_at \
+        FROM {rows $5 id blob, device_id blob, upn text, state text, open boolean, attempts bigint, error text, \
+          package_id blob, license_accepted boolean, not_before bigint, deadline bigint, updated_at bigint}";
+    UPDATE_MANY = "UPDATE targets SET state = given.state, open = given.open, attempts = given.attempts, \
+          error = given.error, package_id = given.package_id, license_accepted = given.license_accepted, \
+          not_before = given.not_before, deadline = given.deadline, updated_at = given.updated_at \
+        FROM {rows $1 id blob, expected text, state text, open boolean, attempts bigint, error text, package_id blob, \
+          license_accepted boolean, not_before bigint, deadline bigint, updated_at bigint} \
+        WHERE targets.id = given.id AND targets.state = given.expected RETURNING targets.id";
+}
