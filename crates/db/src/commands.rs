@@ -75,6 +75,11 @@ pub async fn requeue(tx: &mut Tx, ids: &[CommandId]) -> Result<u64, DbError> {
         .await
 }
 
+/// Puts back what a device was sent and has not answered, but for what must not run twice.
+pub async fn requeue_unanswered(tx: &mut Tx, device: DeviceId) -> Result<u64, DbError> {
+    tx.execute(&REQUEUE_UNANSWERED, params![device]).await
+}
+
 /// Stores the answer to a command; whether it was still open.
 pub async fn finish(
     tx: &mut Tx,
@@ -137,6 +142,8 @@ sql! {
         WHERE id IN (SELECT given.id FROM {rows $2 id blob}) AND state = 'queued'";
     REQUEUE = "UPDATE commands SET state = 'queued' \
         WHERE id IN (SELECT given.id FROM {rows $1 id blob}) AND state = 'sent'";
+    REQUEUE_UNANSWERED = "UPDATE commands SET state = 'queued' \
+        WHERE device_id = $1 AND finished_at IS NULL AND state = 'sent' AND verb <> 'exec'";
     FINISH = "UPDATE commands SET state = $2, status = $3, results = $4, finished_at = $5 \
         WHERE id = $1 AND finished_at IS NULL";
     CANCEL_FOR_DEVICE = "UPDATE commands SET state = 'cancelled', finished_at = $2 \

@@ -130,6 +130,14 @@ pub async fn counts(conn: &mut Conn) -> Result<BTreeMap<DeviceState, i64>, DbErr
     Ok(counts.into_iter().collect())
 }
 
+/// Keeps other transactions from working on this device until this one ends: messages of one device are answered one
+/// after another. (SQLite has one writer anyway.)
+pub async fn lock(tx: &mut Tx, id: DeviceId) -> Result<(), DbError> {
+    tx.optional(&LOCK, params![id], |row| row.get::<DeviceId>("id"))
+        .await
+        .map(|_| ())
+}
+
 /// Stores what the inventory brought: name, Windows version, make, model, architecture, details, and when inventory
 /// and settings were last done.
 pub async fn update_inventory(tx: &mut Tx, device: &Device) -> Result<(), DbError> {
@@ -223,6 +231,7 @@ sql! {
     INSERT = "INSERT INTO devices ({columns}) VALUES \
         ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
     FIND = "SELECT {columns} FROM devices WHERE id = $1";
+    LOCK = "SELECT id FROM devices WHERE id = $1 {for_update}";
     LIST = "SELECT {columns} FROM devices WHERE id < $1 \
         AND (($3 AND state <> 'ended') OR ($4 AND state = 'ended')) \
         AND (lower(name) LIKE lower($5) ESCAPE '\\' OR lower(upn) LIKE lower($5) ESCAPE '\\' \

@@ -104,6 +104,7 @@ CREATE TABLE commands (
     expires_at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX commands_device ON commands (device_id, id);
+CREATE INDEX commands_open ON commands (device_id) WHERE finished_at IS NULL;
 CREATE INDEX commands_queued ON commands (device_id, id) WHERE state = 'queued';
 CREATE INDEX commands_expiry ON commands (expires_at) WHERE finished_at IS NULL;
 CREATE INDEX commands_finished ON commands (finished_at) WHERE finished_at IS NOT NULL;

@@ -17,8 +17,8 @@ pub struct CheckIn {
     pub certificate: DeviceCertificate,
     /// The session row, if commands are in flight in this session.
     pub session: Option<SessionRow>,
-    /// Custom commands that wait for the device.
-    pub queued_commands: i64,
+    /// How many commands wait for it or for its answer.
+    pub open_commands: i64,
     /// Targets that the device has to hear of or answer for: queued, sent, installing or removing.
     pub live_targets: i64,
 }
@@ -61,7 +61,7 @@ fn read(row: Row<'_>) -> Result<CheckIn, DbError> {
         device,
         certificate,
         session,
-        queued_commands: row.get("queued_commands")?,
+        open_commands: row.get("open_commands")?,
         live_targets: row.get("live_targets")?,
     })
 }
@@ -74,7 +74,7 @@ sql! {
         s.id AS s_id, s.session_id AS s_session_id, s.last_msg_id AS s_last_msg_id, \
         s.request_digest AS s_request_digest, s.response AS s_response, s.state AS s_state, \
         s.updated_at AS s_updated_at, \
-        (SELECT count(*) FROM commands q WHERE q.device_id = d.id AND q.state = 'queued') AS queued_commands, \
+        (SELECT count(*) FROM commands q WHERE q.device_id = d.id AND q.finished_at IS NULL) AS open_commands, \
         (SELECT count(*) FROM targets t WHERE t.device_id = d.id AND t.open \
           AND t.state IN ('queued', 'sent', 'installing', 'removing')) AS live_targets \
         FROM certificates c JOIN devices d ON d.id = c.device_id \
