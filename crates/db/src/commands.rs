@@ -136,8 +136,10 @@ sql! {
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
     FIND = "SELECT {columns} FROM commands WHERE id = $1";
     LIST = "SELECT {columns} FROM commands WHERE device_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
-    QUEUED = "SELECT {columns} FROM commands WHERE device_id = $1 AND state = 'queued' ORDER BY id LIMIT $2";
-    COUNT_QUEUED = "SELECT count(*) AS n FROM commands WHERE device_id = $1 AND state = 'queued'";
+    QUEUED = "SELECT {columns} FROM commands WHERE device_id = $1 AND finished_at IS NULL AND state = 'queued' \
+        ORDER BY id LIMIT $2";
+    COUNT_QUEUED = "SELECT count(*) AS n FROM commands \
+        WHERE device_id = $1 AND finished_at IS NULL AND state = 'queued'";
     MARK_SENT = "UPDATE commands SET state = 'sent', sent_at = $1 \
         WHERE id IN (SELECT given.id FROM {rows $2 id blob}) AND state = 'queued'";
     REQUEUE = "UPDATE commands SET state = 'queued' \

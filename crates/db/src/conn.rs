@@ -16,6 +16,7 @@ use sqlx::{
 pub struct Conn {
     link: Link,
     statements: u32,
+    failed: bool,
     contended: bool,
 }
 
@@ -42,6 +43,7 @@ impl Conn {
         Self {
             link,
             statements: 0,
+            failed: false,
             contended: false,
         }
     }
@@ -62,6 +64,11 @@ impl Conn {
     /// Whether a statement failed because of other transactions, so that running the whole again may help.
     pub(crate) const fn contended(&self) -> bool {
         self.contended
+    }
+
+    /// Whether the database refused a statement. PostgreSQL stores nothing of such a transaction.
+    pub(crate) const fn failed(&self) -> bool {
+        self.failed
     }
 
     pub(crate) fn into_link(self) -> Link {
@@ -123,7 +130,10 @@ impl Conn {
     fn note<T>(&mut self, sql: &'static Sql, result: Result<T, Failure>) -> Result<T, DbError> {
         let result = result.map_err(|failure| match failure {
             Failure::Ours(error) => error,
-            Failure::Driver(error) => DbError::from_driver(sql.name, error),
+            Failure::Driver(error) => {
+                self.failed = true;
+                DbError::from_driver(sql.name, error)
+            }
         });
         self.contended |= matches!(result, Err(DbError::Contended(_)));
         result

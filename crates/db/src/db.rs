@@ -22,7 +22,7 @@ pub(crate) struct Pools {
     pub(crate) engine: EnginePools,
     /// The folder of a database that lives as long as this value.
     #[cfg(feature = "test-support")]
-    pub(crate) folder: Option<tempfile::TempDir>,
+    pub(crate) _folder: Option<tempfile::TempDir>,
 }
 
 pub(crate) enum EnginePools {
@@ -45,7 +45,7 @@ impl Db {
         Self(Arc::new(Pools {
             engine,
             #[cfg(feature = "test-support")]
-            folder: None,
+            _folder: None,
         }))
     }
 
@@ -53,7 +53,7 @@ impl Db {
     pub(crate) fn in_folder(engine: EnginePools, folder: tempfile::TempDir) -> Self {
         Self(Arc::new(Pools {
             engine,
-            folder: Some(folder),
+            _folder: Some(folder),
         }))
     }
 
@@ -134,12 +134,17 @@ pub struct Tx {
 }
 
 impl Tx {
-    /// Makes everything done in it permanent.
+    /// Makes everything done in it permanent. After a statement that the database refused, nothing is: PostgreSQL
+    /// could not do otherwise, so SQLite does the same.
     pub async fn commit(mut self) -> Result<(), DbError> {
         let Some(conn) = self.conn.take() else {
             return Ok(());
         };
         let statements = conn.statements();
+        if conn.failed() {
+            self.record("failed", statements);
+            return Err(DbError::Aborted);
+        }
         let committed = match conn.into_link() {
             Link::SqliteTx(transaction) => transaction.commit().await,
             Link::PostgresTx(transaction) => transaction.commit().await,

@@ -5,6 +5,9 @@ use sqlx::error::ErrorKind;
 /// A failure of the database layer, one variant for each cause that a caller treats differently.
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
+    /// A statement of the transaction had failed before it was to be committed.
+    #[error("a statement of the transaction failed, so nothing of it was stored")]
+    Aborted,
     /// The address is no database address.
     #[error(
         "the database address is not understood ({0}): use sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME"

@@ -47,9 +47,9 @@ pub async fn insert_many(tx: &mut Tx, deployment: &Deployment, targets: &[Target
             .await?;
     }
     let mut counts = Counts::new();
-    targets
-        .iter()
-        .for_each(|target| *counts.entry(target.state).or_default() += 1);
+    for target in targets {
+        *counts.entry(target.state).or_default() += 1;
+    }
     deployments::add_counts(tx, d.id, &counts, 0).await?;
     deployments::complete_if_done(tx, d.id).await
 }
@@ -66,7 +66,7 @@ pub async fn update_many(
     tx: &mut Tx,
     targets: &[(&Target, TargetState)],
 ) -> Result<HashSet<TargetId>, DbError> {
-    let mut changed = HashSet::new();
+    let mut done = HashSet::new();
     for chunk in targets.chunks(CHUNK) {
         let rows = Rows::of(chunk.iter().map(|(t, expected)| {
             (
@@ -83,14 +83,14 @@ pub async fn update_many(
                 t.updated_at,
             )
         }));
-        changed.extend(
+        done.extend(
             tx.all(&UPDATE_MANY, params![rows], |row| row.get::<TargetId>("id"))
                 .await?,
         );
     }
     let moved: Vec<_> = targets
         .iter()
-        .filter(|(target, _)| changed.contains(&target.id))
+        .filter(|(target, _)| done.contains(&target.id))
         .collect();
     let slot = moved.first().map_or(0, |(target, _)| target.id.0.as_bytes()[15]);
     let mut changes: BTreeMap<_, Counts> = BTreeMap::new();
@@ -102,7 +102,7 @@ pub async fn update_many(
     for (deployment, counts) in &changes {
         deployments::add_counts(tx, *deployment, counts, slot).await?;
     }
-    Ok(changed)
+    Ok(done)
 }
 
 fn read(row: Row<'_>) -> Result<Target, DbError> {

@@ -37,12 +37,8 @@ pub async fn postgres_schema(url: &str) -> String {
     let mut connection = PgConnection::connect(url).await.expect("the test server answers");
     let minute = Clock::system().now().as_secs() / 60;
     drop_old_schemas(&mut connection, minute).await;
-    let random: String = Rng::system()
-        .bytes::<6>()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    let schema = format!("qm_test_{minute}_{random}");
+    let random = u64::from_le_bytes(Rng::system().bytes());
+    let schema = format!("qm_test_{minute}_{random:x}");
     let create = format!("CREATE SCHEMA {schema}");
     connection
         .execute(AssertSqlSafe(create))

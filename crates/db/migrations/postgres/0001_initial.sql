@@ -105,8 +105,7 @@ CREATE TABLE commands (
     expires_at BIGINT NOT NULL
 );
 CREATE INDEX commands_device ON commands (device_id, id);
-CREATE INDEX commands_open ON commands (device_id) WHERE finished_at IS NULL;
-CREATE INDEX commands_queued ON commands (device_id, id) WHERE state = 'queued';
+CREATE INDEX commands_open ON commands (device_id, id) WHERE finished_at IS NULL;
 CREATE INDEX commands_expiry ON commands (expires_at) WHERE finished_at IS NULL;
 CREATE INDEX commands_finished ON commands (finished_at) WHERE finished_at IS NOT NULL;
 
@@ -281,7 +280,7 @@ CREATE UNIQUE INDEX jobs_queued ON jobs (kind, key) WHERE state = 'queued';
 CREATE UNIQUE INDEX jobs_running ON jobs (kind, key) WHERE state = 'running';
 CREATE INDEX jobs_due ON jobs (run_at) WHERE state = 'queued';
 CREATE INDEX jobs_leases ON jobs (lease_until) WHERE state = 'running';
-CREATE INDEX jobs_key ON jobs (kind, key, id);
+CREATE INDEX jobs_by_key ON jobs (kind, key, id);
 CREATE INDEX jobs_finished ON jobs (finished_at) WHERE finished_at IS NOT NULL;
 
 CREATE TABLE api_tokens (

@@ -65,6 +65,50 @@ async fn every_statement_finds_its_rows_by_an_index() {
     );
 }
 
+/// What a reader finds in the catalogue of either engine: table and column.
+#[tokio::test]
+async fn both_engines_have_the_same_tables_columns_and_indexes() {
+    let databases = test_support::test_databases().await;
+    let mut seen = Vec::new();
+    for (_, db) in &databases {
+        seen.push(match db.pools() {
+            EnginePools::Sqlite { writer, .. } => names(&writer.fetch_all(SQLITE_NAMES).await.unwrap()),
+            EnginePools::Postgres(pool) => names(&pool.fetch_all(POSTGRES_NAMES).await.unwrap()),
+        });
+    }
+    assert!(seen[0].len() > 180, "{}", seen[0].len());
+    for other in &seen[1..] {
+        let differences: Vec<_> = seen[0].symmetric_difference(other).collect();
+        assert!(differences.is_empty(), "{differences:?}");
+    }
+}
+
+fn names<R: Row>(rows: &[R]) -> BTreeSet<String>
+where
+    usize: sqlx::ColumnIndex<R>,
+    for<'r> String: sqlx::Decode<'r, R::Database> + sqlx::Type<R::Database>,
+{
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+/// Columns as `table.column`, indexes that were given a name by that name.
+const SQLITE_NAMES: &str = "SELECT m.name || '.' || c.name FROM sqlite_master m JOIN pragma_table_info(m.name) c \
+    WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' AND m.name <> '_sqlx_migrations' \
+    UNION SELECT name FROM sqlite_master WHERE type = 'index' AND name NOT LIKE 'sqlite_%'";
+const POSTGRES_NAMES: &str = "SELECT table_name || '.' || column_name FROM information_schema.columns \
+    WHERE table_schema = current_schema() AND table_name <> '_sqlx_migrations' \
+    UNION SELECT CAST(indexname AS TEXT) FROM pg_indexes WHERE schemaname = current_schema() \
+    AND indexname NOT LIKE '%\\_pkey' AND indexname NOT LIKE '%\\_key'";
+
+#[tokio::test]
+async fn a_reading_connection_to_a_file_cannot_write() {
+    let db = test_support::sqlite().await;
+    let EnginePools::Sqlite { readers, .. } = db.pools() else {
+        panic!("SQLite was asked for")
+    };
+    assert!(readers.execute("DELETE FROM settings").await.is_err());
+}
+
 async fn prepare(db: &Db, sql: &'static Sql) -> Result<usize, sqlx::Error> {
     let text = sql.text(db.engine()).into_sql_str();
     Ok(match db.pools() {
