@@ -13,6 +13,13 @@ pub struct Message {
     pub last: bool,
 }
 
+impl Message {
+    /// Whether a status in it carries `msft:originalerror`.
+    pub fn has_original_errors(&self) -> bool {
+        self.body.iter().any(|command| matches!(command, Command::Status(s) if s.original_error.is_some()))
+    }
+}
+
 /// `SyncHdr`. Identifiers are opaque text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Header {
@@ -270,9 +277,9 @@ impl StatusCode {
     /// Generic failure.
     pub const FAILED: Self = Self(500);
 
-    /// 2xx.
+    /// Done or accepted. 214 to 216 (cancelled, not executed, rolled back) are no success.
     pub const fn is_success(self) -> bool {
-        self.0 >= 200 && self.0 < 300
+        self.0 >= 200 && self.0 < 214
     }
 }
 impl fmt::Display for StatusCode {
