@@ -1,1 +1,59 @@
-//! HTTP routes of /api/v1, their types and the OpenAPI document.
+//! The admin API: HTTP routes of `/api/v1`, the types that go through it, and its OpenAPI document.
+//!
+//! What it is not: it decides nothing and knows no SQL. A handler reads its input, checks the caller's role by the
+//! extractor it names, calls one use case of `qm-orchestrator` and shows the result. Every error is a problem document.
+//!
+//! One file for each endpoint below [`v1`]; [`routes`] lists them all. [`types`] is shared with the command-line client.
+
+mod error;
+mod extract;
+mod health;
+mod openapi;
+pub mod types;
+mod v1;
+mod view;
+
+pub use openapi::document;
+
+use axum::{Router, extract::DefaultBodyLimit, middleware, response::IntoResponse as _, routing};
+use error::ApiError;
+use qm_orchestrator::Orchestrator;
+use std::sync::Arc;
+use tower_http::catch_panic::CatchPanicLayer;
+
+/// Renders the metrics in Prometheus' text format.
+pub type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// What the handlers work with.
+#[derive(Clone)]
+pub(crate) struct Api {
+    pub orchestrator: Arc<Orchestrator>,
+    pub metrics: Metrics,
+}
+
+/// The largest JSON body in bytes; uploads have a limit of their own.
+const JSON_LIMIT: usize = 16 * 1024 * 1024;
+
+/// All routes of the admin listener.
+pub fn routes(orchestrator: Arc<Orchestrator>, metrics: Metrics) -> Router {
+    let api = Api {
+        orchestrator,
+        metrics,
+    };
+    let (v1, document) = openapi::split();
+    Router::new()
+        .nest("/api/v1", v1)
+        .route(
+            "/api/v1/openapi.json",
+            routing::get(move || async move { axum::Json(document) }),
+        )
+        .route("/healthz", routing::get(health::alive))
+        .route("/readyz", routing::get(health::ready))
+        .route("/metrics", routing::get(health::metrics))
+        .fallback(|| async { ApiError::NoRoute.into_response() })
+        .method_not_allowed_fallback(|| async { ApiError::Method.into_response() })
+        .layer(middleware::from_fn(extract::log_request))
+        .layer(DefaultBodyLimit::max(JSON_LIMIT))
+        .layer(CatchPanicLayer::new())
+        .with_state(api)
+}

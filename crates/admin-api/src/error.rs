@@ -1,0 +1,122 @@
+//! Errors as problem documents (RFC 9457), mapped in this one place.
+
+use crate::types::Problem;
+use axum::{
+    Json,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderValue, StatusCode, header};
+use qm_orchestrator::UseCaseError;
+
+/// Why a request is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// No token, or one that is not known.
+    #[error(
+        "give a valid API token: `Authorization: Bearer TOKEN` (make one with `quartermaster token create`)"
+    )]
+    Unauthenticated,
+    /// The token's role is too low.
+    #[error("this needs the role `{needed}`; the token has `{has}`")]
+    Forbidden {
+        /// The role that may.
+        needed: qm_core::access::Role,
+        /// The role of the token.
+        has: qm_core::access::Role,
+    },
+    /// The body, path or query cannot be read.
+    #[error("{0}")]
+    Malformed(String),
+    /// The body is not JSON by its media type.
+    #[error("{0}")]
+    MediaType(String),
+    /// The body is too large.
+    #[error("{0}")]
+    TooLarge(String),
+    /// No such address.
+    #[error("there is nothing at this address; see /api/v1/openapi.json for what there is")]
+    NoRoute,
+    /// No such method at this address.
+    #[error("this address does not take this method; see /api/v1/openapi.json")]
+    Method,
+    /// A use case refused.
+    #[error(transparent)]
+    UseCase(#[from] UseCaseError),
+}
+
+impl ApiError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Self::Forbidden { .. } => StatusCode::FORBIDDEN,
+            Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooLarge(_) | Self::UseCase(UseCaseError::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::NoRoute | Self::UseCase(UseCaseError::NotFound { .. }) => StatusCode::NOT_FOUND,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::UseCase(UseCaseError::Conflict(_)) => StatusCode::CONFLICT,
+            Self::UseCase(UseCaseError::Invalid { .. } | UseCaseError::Package { .. }) => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
+            Self::UseCase(UseCaseError::Unavailable(_)) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::UseCase(UseCaseError::Internal(_)) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Unauthenticated => "unauthenticated",
+            Self::Forbidden { .. } => "forbidden",
+            Self::Malformed(_) => "malformed-request",
+            Self::MediaType(_) => "unsupported-media-type",
+            Self::TooLarge(_) | Self::UseCase(UseCaseError::TooLarge { .. }) => "too-large",
+            Self::NoRoute | Self::UseCase(UseCaseError::NotFound { .. }) => "not-found",
+            Self::Method => "method-not-allowed",
+            Self::UseCase(UseCaseError::Conflict(_)) => "conflict",
+            Self::UseCase(UseCaseError::Invalid { .. }) => "invalid",
+            Self::UseCase(UseCaseError::Package { .. }) => "invalid-package",
+            Self::UseCase(UseCaseError::Unavailable(_)) => "unavailable",
+            Self::UseCase(UseCaseError::Internal(_)) => "internal",
+        }
+    }
+
+    /// What went wrong inside is for the log, not for the caller.
+    fn detail(&self) -> String {
+        match self {
+            Self::UseCase(UseCaseError::Unavailable(error)) => {
+                tracing::error!(%error, "the database is not available");
+                "the database is not available at the moment; try again".to_owned()
+            }
+            Self::UseCase(UseCaseError::Internal(error)) => {
+                tracing::error!(%error, "a request failed");
+                "the server could not do this; its log says why".to_owned()
+            }
+            other => other.to_string(),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        let problem = Problem {
+            kind: format!("urn:quartermaster:problem:{}", self.kind()),
+            title: status.canonical_reason().unwrap_or("Error").to_owned(),
+            status: status.as_u16(),
+            detail: self.detail(),
+        };
+        let mut response = (status, Json(problem)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("10"));
+        }
+        response
+    }
+}

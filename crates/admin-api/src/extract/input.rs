@@ -1,0 +1,98 @@
+//! Bodies, queries and path segments; what cannot be read is told in a problem document.
+
+use crate::error::ApiError;
+use axum::{
+    Json,
+    extract::{FromRequest, FromRequestParts, Path, Query, Request, rejection::JsonRejection},
+};
+use http::request::Parts;
+use qm_core::PageRequest;
+use qm_orchestrator::UseCaseError;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+/// A JSON body.
+pub struct Body<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = ApiError;
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        match Json::<T>::from_request(request, state).await {
+            Ok(Json(value)) => Ok(Self(value)),
+            Err(error) => Err(rejected(&error)),
+        }
+    }
+}
+
+fn rejected(error: &JsonRejection) -> ApiError {
+    let text = error.body_text();
+    match error {
+        JsonRejection::MissingJsonContentType(_) => ApiError::MediaType(text),
+        JsonRejection::BytesRejection(_) if error.status() == http::StatusCode::PAYLOAD_TOO_LARGE => {
+            ApiError::TooLarge(text)
+        }
+        _ => ApiError::Malformed(text),
+    }
+}
+
+/// A query string.
+pub struct Params<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
+    type Rejection = ApiError;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let query = Query::<T>::from_request_parts(parts, state).await;
+        query
+            .map(|Query(value)| Self(value))
+            .map_err(|error| ApiError::Malformed(error.body_text()))
+    }
+}
+
+/// The ids of a path. An id that cannot exist is not found.
+pub struct Segment<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Segment<T> {
+    type Rejection = ApiError;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path = Path::<T>::from_request_parts(parts, state).await;
+        path.map(|Path(value)| Self(value)).map_err(|_| ApiError::NoRoute)
+    }
+}
+
+/// Checks `limit` and `cursor`.
+pub fn page(limit: Option<u32>, cursor: Option<&str>) -> Result<PageRequest, ApiError> {
+    let limit = limit.unwrap_or(100);
+    if !(1..=PageRequest::MAX_LIMIT).contains(&limit) {
+        return Err(invalid(
+            "limit",
+            format!("must be 1 to {}", PageRequest::MAX_LIMIT),
+        ));
+    }
+    let after = cursor.map(Uuid::parse_str).transpose();
+    let after = after.map_err(|_| {
+        invalid(
+            "cursor",
+            "take it from `next_cursor` of the page before".to_owned(),
+        )
+    })?;
+    Ok(PageRequest { limit, after })
+}
+
+fn invalid(field: &'static str, problem: String) -> ApiError {
+    UseCaseError::Invalid { field, problem }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_and_cursors_are_checked() {
+        assert_eq!(page(None, None).unwrap(), PageRequest::first(100));
+        assert!(page(Some(0), None).is_err());
+        assert!(page(Some(501), None).is_err());
+        assert!(page(None, Some("../x")).is_err());
+        let id = "0190d3a0-0000-7000-8000-000000000000";
+        assert_eq!(page(Some(1), Some(id)).unwrap().after, Some(id.parse().unwrap()));
+    }
+}

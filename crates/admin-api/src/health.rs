@@ -1,0 +1,33 @@
+//! `/healthz`, `/readyz`, `/metrics`.
+
+use crate::Api;
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::{StatusCode, header};
+
+/// The process is alive.
+pub async fn alive() -> &'static str {
+    "ok\n"
+}
+
+/// The server can do its work: the database answers.
+pub async fn ready(State(api): State<Api>) -> Response {
+    match api.orchestrator.check_database().await {
+        Ok(()) => "ready\n".into_response(),
+        Err(error) => {
+            tracing::warn!(%error, "not ready: the database does not answer");
+            (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n").into_response()
+        }
+    }
+}
+
+/// Prometheus' text format.
+pub async fn metrics(State(api): State<Api>) -> Response {
+    (
+        [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
+        (api.metrics)(),
+    )
+        .into_response()
+}

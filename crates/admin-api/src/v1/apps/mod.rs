@@ -1,0 +1,6 @@
+//! The catalogue.
+
+pub mod find;
+pub mod icon;
+pub mod list;
+pub mod upload;

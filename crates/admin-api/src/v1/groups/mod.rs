@@ -1,0 +1,5 @@
+//! Groups of devices.
+
+pub mod create;
+pub mod list;
+pub mod members;

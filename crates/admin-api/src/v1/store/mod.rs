@@ -1,0 +1,4 @@
+//! The Store service.
+
+pub mod status;
+pub mod sync;

@@ -1,0 +1,62 @@
+//! `/ManagementServer/Manage.svc`: one message of a management session.
+
+use crate::ClientCertificate;
+use axum::{
+    Extension,
+    body::Bytes,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use qm_orchestrator::{Orchestrator, checkin::CheckInError};
+use qm_syncml::Encoding;
+use std::sync::Arc;
+
+/// Takes the device's message and answers it in the encoding it used.
+pub async fn check_in(
+    State(orchestrator): State<Arc<Orchestrator>>,
+    certificate: Option<Extension<ClientCertificate>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let Some(encoding) = encoding(&headers) else {
+        return StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
+    };
+    let Some(Extension(certificate)) = certificate else {
+        return StatusCode::FORBIDDEN.into_response();
+    };
+    match orchestrator.check_in(&certificate.0, encoding, &body).await {
+        Ok(reply) => answer(encoding, reply),
+        Err(error) => refuse(&error),
+    }
+}
+
+fn encoding(headers: &HeaderMap) -> Option<Encoding> {
+    Encoding::from_media_type(headers.get(header::CONTENT_TYPE)?.to_str().ok()?)
+}
+
+/// A whole body has a `Content-Length`; devices do not take chunked replies.
+fn answer(encoding: Encoding, reply: Vec<u8>) -> Response {
+    let headers = [
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static(encoding.media_type()),
+        ),
+        (
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("no-store, private"),
+        ),
+    ];
+    (headers, reply).into_response()
+}
+
+fn refuse(error: &CheckInError) -> Response {
+    match error {
+        CheckInError::Malformed(_) => StatusCode::BAD_REQUEST.into_response(),
+        CheckInError::UnknownDevice | CheckInError::ForeignSource => StatusCode::FORBIDDEN.into_response(),
+        CheckInError::Unavailable(error) => {
+            tracing::error!(%error, "a check-in could not be stored");
+            (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "60")]).into_response()
+        }
+    }
+}
