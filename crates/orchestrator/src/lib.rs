@@ -1,1 +1,130 @@
-//! Use cases and background work: transactions, leased jobs, retention.
+//! Use cases and background work of the server: they read what a decision needs, ask `qm-engine`, store the answer
+//! in one transaction, and enqueue what has to be done outside it.
+//!
+//! What it is not: it speaks no HTTP and knows no SQL text. Rules are in `qm-engine`, statements in `qm-db`.
+//!
+//! Start with [`Orchestrator`]. A device's message goes through [`checkin`], an administrator's wish through
+//! [`deployments`]; [`worker`] carries out leased jobs: seats, downloads, synchronization, deadlines, retention.
+
+pub mod access;
+pub mod apps;
+pub mod audit;
+pub mod checkin;
+pub mod commands;
+pub mod content;
+pub mod deployments;
+pub mod devices;
+pub mod enroll;
+mod error;
+pub mod exchanges;
+pub mod groups;
+pub mod idempotency;
+mod last_seen;
+mod materials;
+mod seats;
+pub mod store;
+pub mod tokens;
+pub mod uploads;
+pub mod worker;
+
+pub use access::Caller;
+pub use error::UseCaseError;
+
+use qm_content::{ContentStore, LinkSigner};
+use qm_core::{Clock, Rng};
+use qm_db::{Db, DbError};
+use qm_pki::CertificateAuthority;
+use qm_store_sync::StoreSync;
+use std::{sync::Arc, time::Duration};
+use tokio::sync::Notify;
+
+/// Everything the use cases work with.
+pub struct Parts {
+    /// The database.
+    pub db: Db,
+    /// The package store.
+    pub content: ContentStore,
+    /// Signs links to packages.
+    pub links: LinkSigner,
+    /// Issues device certificates.
+    pub authority: CertificateAuthority,
+    /// The Store service, where one is configured.
+    pub store: Option<StoreSync>,
+    /// Time.
+    pub clock: Clock,
+    /// Randomness.
+    pub rng: Rng,
+    /// Addresses, sizes and times.
+    pub settings: Settings,
+}
+
+/// Addresses, sizes and times that the use cases need.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Enrollment and content, without a trailing slash: `https://host:8443`.
+    pub enrollment_url: String,
+    /// Management, without a trailing slash: `https://host:8444`.
+    pub management_url: String,
+    /// Admin, without a trailing slash: `https://host:9443`.
+    pub admin_url: String,
+    /// The largest upload in bytes.
+    pub upload_bytes: u64,
+    /// How long a link to a package works.
+    pub link_life: Duration,
+    /// How many management messages are kept for each device.
+    pub exchanges_per_device: u32,
+    /// How long finished work is kept.
+    pub history: Duration,
+    /// How long the audit trail is kept.
+    pub audit_history: Duration,
+}
+
+/// The use cases. One for each server process, shared by its listeners and its worker.
+pub struct Orchestrator {
+    pub(crate) db: Db,
+    pub(crate) content: ContentStore,
+    pub(crate) links: LinkSigner,
+    pub(crate) authority: CertificateAuthority,
+    pub(crate) store: Option<StoreSync>,
+    pub(crate) clock: Clock,
+    pub(crate) rng: Rng,
+    pub(crate) settings: Settings,
+    pub(crate) last_seen: last_seen::LastSeen,
+    /// Wakes the worker when a job was enqueued.
+    pub(crate) wake: Notify,
+}
+
+impl Orchestrator {
+    /// Puts the parts together. Nothing runs until [`worker`] is started.
+    pub fn new(parts: Parts) -> Arc<Self> {
+        let Parts { db, content, links, authority, store, clock, rng, settings } = parts;
+        let last_seen = last_seen::LastSeen::default();
+        let wake = Notify::new();
+        Arc::new(Self { db, content, links, authority, store, clock, rng, settings, last_seen, wake })
+    }
+
+    /// The present moment.
+    pub fn now(&self) -> qm_core::Timestamp {
+        self.clock.now()
+    }
+
+    /// A fresh id for one exchange with a device, for logs and faults.
+    pub fn activity_id(&self) -> uuid::Uuid {
+        qm_core::id::uuid_v7(self.clock.now(), &self.rng)
+    }
+
+    /// The certificate of the CA that issues device certificates, DER.
+    pub fn device_ca(&self) -> rustls_pki_types::CertificateDer<'static> {
+        self.authority.certificate().clone()
+    }
+
+    /// Where devices reach enrollment and content.
+    pub fn enrollment_url(&self) -> &str {
+        &self.settings.enrollment_url
+    }
+
+    /// Whether the database answers.
+    pub async fn check_database(&self) -> Result<(), DbError> {
+        self.db.ping().await
+    }
+}

@@ -1,0 +1,79 @@
+//! Who a message is from, and where in its session it stands.
+
+use super::{CheckInError, Incoming};
+use qm_core::{
+    device::{CertificateState, Device, DeviceState},
+    session::SessionRow,
+};
+use qm_db::{Conn, DbError, devices, devices::CheckIn};
+use qm_engine::session::Session;
+
+/// A device's identity is its certificate, nothing else. What it claims to be in `Source` must agree.
+pub async fn admit(
+    conn: &mut Conn,
+    found: Option<CheckIn>,
+    incoming: &Incoming<'_>,
+) -> Result<CheckIn, CheckInError> {
+    let found = found.ok_or(CheckInError::UnknownDevice)?;
+    if !opens_session(&found, incoming) {
+        tracing::warn!(device.id = %found.device.id, "message refused: the enrollment or its certificate is over");
+        return Err(CheckInError::UnknownDevice);
+    }
+    let source = incoming.message.header.source.trim();
+    if !may_claim(conn, &found.device, source).await? {
+        tracing::warn!(device.id = %found.device.id, "message refused: it names another device as its source");
+        return Err(CheckInError::ForeignSource);
+    }
+    Ok(found)
+}
+
+/// A device that has just left may repeat its last message: it has not seen the answer.
+fn opens_session(found: &CheckIn, incoming: &Incoming<'_>) -> bool {
+    let live = found.device.state != DeviceState::Ended && found.certificate.state != CertificateState::Revoked;
+    live || found.session.as_ref().is_some_and(|row| is_repeat(row, incoming))
+}
+
+/// `Source` is the `DeviceID` of the enrollment. A client that calls itself otherwise in its first session is believed,
+/// unless the name is another device's.
+async fn may_claim(conn: &mut Conn, device: &Device, source: &str) -> Result<bool, DbError> {
+    if source.eq_ignore_ascii_case(&device.dm_id) {
+        return Ok(true);
+    }
+    if device.state != DeviceState::Provisional || source.is_empty() {
+        return Ok(false);
+    }
+    Ok(devices::other_live_device_with_dm_id(conn, source, device.id).await?.is_none())
+}
+
+/// What to do with a message, by its `MsgID` and the last one answered.
+pub enum Progress {
+    /// Answer it; the session as it was after the last reply.
+    Next(Session),
+    /// It was answered before: the same reply again.
+    Repeat(Vec<u8>),
+    /// Older than the last one: statuses only.
+    Stale,
+    /// Same `MsgID`, other content: end the session.
+    Broken,
+}
+
+/// Places a message in its session.
+pub fn progress(row: Option<&SessionRow>, incoming: &Incoming<'_>) -> Progress {
+    let msg_id = i64::from(incoming.message.header.msg_id);
+    match row {
+        Some(row) if is_repeat(row, incoming) => Progress::Repeat(row.response.clone()),
+        // The device started over: session ids are used again.
+        _ if msg_id == 1 => Progress::Next(Session::default()),
+        Some(row) if msg_id == row.last_msg_id => Progress::Broken,
+        Some(row) if msg_id < row.last_msg_id => Progress::Stale,
+        Some(row) if msg_id == row.last_msg_id + 1 => {
+            Progress::Next(serde_json::from_str(&row.state).unwrap_or_default())
+        }
+        // State lost, or messages skipped: nothing can be matched with certainty.
+        _ => Progress::Stale,
+    }
+}
+
+fn is_repeat(row: &SessionRow, incoming: &Incoming<'_>) -> bool {
+    row.last_msg_id == i64::from(incoming.message.header.msg_id) && row.request_digest == incoming.digest
+}

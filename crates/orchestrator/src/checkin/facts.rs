@@ -1,0 +1,336 @@
+//! What a message taught us, applied to the database within its transaction.
+
+use crate::{Orchestrator, audit, materials::Catalogue};
+use qm_core::{
+    CommandId, HResult, TargetId, Timestamp,
+    command::{CommandResult, CommandState, Verb},
+    deployment::{Context, DeploymentState, Intent, Target, TargetState},
+    device::{Device, DeviceState, EndReason, InstalledApp},
+    job::JobKind,
+};
+use qm_csp::{
+    app_management::AppAlert,
+    device_management::{DeviceFacts, read_inventory_item},
+};
+use qm_db::{
+    DbError, Tx, certificates, commands, device_apps, devices,
+    devices::CheckIn,
+    targets::{self, LiveTarget},
+};
+use qm_engine::{
+    deployment::{Answer, Change, MAX_ATTEMPTS, moved, on_alert, on_answer, on_inventory},
+    session::{Fact, Purpose, Session, Step},
+};
+use qm_syncml::StatusCode;
+
+/// One message's visit to the database.
+pub struct Visit<'a> {
+    pub(super) server: &'a Orchestrator,
+    pub(super) now: Timestamp,
+    pub(super) device: Device,
+    pub(super) session: Session,
+    pub(super) live: Vec<LiveTarget>,
+    pub(super) catalogue: Catalogue,
+    before: Device,
+    /// Jobs were enqueued: the worker should look.
+    pub jobs: bool,
+    ended: bool,
+}
+
+impl<'a> Visit<'a> {
+    /// Reads what the facts may concern.
+    pub async fn begin(
+        server: &'a Orchestrator,
+        tx: &mut Tx,
+        found: &CheckIn,
+        session: Session,
+        now: Timestamp,
+    ) -> Result<Self, DbError> {
+        let live = match found.live_targets {
+            0 => Vec::new(),
+            _ => targets::live_for_device(tx, found.device.id).await?,
+        };
+        let mut visit = Self {
+            server,
+            now,
+            device: found.device.clone(),
+            before: found.device.clone(),
+            session,
+            catalogue: Catalogue::default(),
+            live,
+            jobs: false,
+            ended: found.device.state == DeviceState::Ended,
+        };
+        if visit.device.state == DeviceState::Provisional {
+            visit.promote(tx, found).await?;
+        }
+        Ok(visit)
+    }
+
+    /// The first session proves that the enrollment works: only now an older one of the same hardware and user ends.
+    async fn promote(&mut self, tx: &mut Tx, found: &CheckIn) -> Result<(), DbError> {
+        self.device.state = DeviceState::Active;
+        devices::set_state(tx, self.device.id, DeviceState::Active).await?;
+        certificates::supersede_others(tx, self.device.id, &found.certificate.fingerprint).await?;
+        if self.device.hardware_id.is_empty() {
+            return Ok(());
+        }
+        let older = devices::predecessors(tx, &self.device.hardware_id, &self.device.upn, self.device.id).await?;
+        for device in older.iter().filter(|d| d.enrolled_at <= self.device.enrolled_at) {
+            self.server.end_device(tx, device, EndReason::Superseded, self.now).await?;
+            self.jobs = true;
+        }
+        Ok(())
+    }
+
+    /// Applies facts in the order they were learned.
+    pub async fn apply(&mut self, tx: &mut Tx, facts: &[Fact]) -> Result<(), DbError> {
+        for fact in facts {
+            if self.ended {
+                break;
+            }
+            self.apply_one(tx, fact).await?;
+        }
+        Ok(())
+    }
+
+    async fn apply_one(&mut self, tx: &mut Tx, fact: &Fact) -> Result<(), DbError> {
+        match fact {
+            Fact::SignedIn(_) => Ok(()),
+            Fact::Inventory { uri, value } => {
+                learn(&mut self.device, uri, value);
+                Ok(())
+            }
+            Fact::InventoryRead => self.inventory_read(tx).await,
+            Fact::SettingsApplied { refused } => {
+                self.settings_applied(refused);
+                Ok(())
+            }
+            Fact::AppsRead { context, apps } => self.apps_read(tx, *context, apps).await,
+            Fact::AppsUnreadable { context } => {
+                tracing::warn!(device.id = %self.device.id, %context, "the device did not give its app inventory");
+                Ok(())
+            }
+            Fact::Custom { id, status, results } => self.custom_answered(tx, *id, *status, results).await,
+            Fact::Target { id, step, answer } => self.step_answered(tx, *id, *step, answer).await,
+            Fact::App(alert) => self.app_alert(tx, alert).await,
+            Fact::LeftByUser => self.leave(tx).await,
+            Fact::UnenrollAnswered { status } => self.unenroll_answered(tx, *status).await,
+            Fact::Aborted => self.aborted(tx).await,
+            Fact::OtherAlert { code, kind } => {
+                tracing::debug!(device.id = %self.device.id, alert.code = code, alert.kind = kind, "alert noted");
+                Ok(())
+            }
+        }
+    }
+
+    /// Now the architecture is known: targets that waited for it can be prepared.
+    async fn inventory_read(&mut self, tx: &mut Tx) -> Result<(), DbError> {
+        self.device.inventory_at = Some(self.now);
+        if self.live.is_empty() {
+            self.live = targets::live_for_device(tx, self.device.id).await?;
+        }
+        let planned: Vec<_> =
+            self.live.iter().filter(|l| l.target.state == TargetState::Planned).map(|l| l.target.app_id).collect();
+        for app in planned {
+            self.server.enqueue(tx, JobKind::Content, app, self.now).await?;
+            self.jobs = true;
+        }
+        Ok(())
+    }
+
+    fn settings_applied(&mut self, refused: &[(String, u16)]) {
+        self.device.settings_at = Some(self.now);
+        for (uri, status) in refused {
+            tracing::info!(device.id = %self.device.id, uri, status, "the device does not take a setting");
+        }
+    }
+
+    async fn apps_read(&mut self, tx: &mut Tx, context: Context, apps: &[InstalledApp]) -> Result<(), DbError> {
+        device_apps::replace(tx, self.device.id, &[context], apps, self.now).await?;
+        self.device.apps_read_at = Some(self.now);
+        self.device.apps_due = false;
+        for target in self.targets(|t| t.context == context) {
+            let Some(app) = self.catalogue.app(tx, target.app_id).await? else { continue };
+            let Some(family) = app.package_family_name.clone() else { continue };
+            let wanted = self.catalogue.package(tx, &target).await?;
+            let awaited = self.session.awaited.contains(&target.id);
+            let change = on_inventory(&target, apps, &family, wanted.as_ref(), awaited, self.now);
+            self.change(tx, &target, change).await?;
+        }
+        Ok(())
+    }
+
+    async fn custom_answered(
+        &mut self,
+        tx: &mut Tx,
+        id: CommandId,
+        status: u16,
+        results: &[CommandResult],
+    ) -> Result<(), DbError> {
+        let state = if StatusCode(status).is_success() { CommandState::Done } else { CommandState::Failed };
+        commands::finish(tx, id, state, Some(i64::from(status)), results, self.now).await.map(|_| ())
+    }
+
+    async fn step_answered(&mut self, tx: &mut Tx, id: TargetId, step: Step, answer: &Answer) -> Result<(), DbError> {
+        let Some(target) = self.targets(|t| t.id == id).pop() else { return Ok(()) };
+        let change = on_answer(&target, step, answer, self.now);
+        self.change(tx, &target, change).await
+    }
+
+    /// An alert names no job: it is matched by context and family name.
+    async fn app_alert(&mut self, tx: &mut Tx, alert: &AppAlert) -> Result<(), DbError> {
+        let (context, family, result, removal) = alert_parts(alert);
+        self.device.apps_due = true;
+        for target in self.targets(|t| t.context == context && (t.intent == Intent::Uninstall) == removal) {
+            let app = self.catalogue.app(tx, target.app_id).await?;
+            let same = app.and_then(|a| a.package_family_name).is_some_and(|f| f.eq_ignore_ascii_case(family));
+            if same {
+                let change = on_alert(&target, result, self.now);
+                self.change(tx, &target, change).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn leave(&mut self, tx: &mut Tx) -> Result<(), DbError> {
+        let reason = if self.device.state == DeviceState::Leaving { EndReason::Server } else { EndReason::User };
+        self.end(tx, reason).await
+    }
+
+    /// Most devices leave without a word and report it by an alert of their next session; some answer first.
+    async fn unenroll_answered(&mut self, tx: &mut Tx, status: u16) -> Result<(), DbError> {
+        if StatusCode(status).is_success() {
+            return self.end(tx, EndReason::Server).await;
+        }
+        tracing::warn!(device.id = %self.device.id, status, "the device refuses to leave");
+        Ok(())
+    }
+
+    async fn end(&mut self, tx: &mut Tx, reason: EndReason) -> Result<(), DbError> {
+        self.server.end_device(tx, &self.device, reason, self.now).await?;
+        let detail = serde_json::json!({ "reason": reason });
+        let id = self.device.id;
+        audit::record_device(tx, self.now, &self.server.rng, id, "device.leave", id, detail).await?;
+        self.ended = true;
+        self.jobs = true;
+        self.live.clear();
+        Ok(())
+    }
+
+    /// What was not answered before the abort is sent again, but for what must not run twice.
+    async fn aborted(&mut self, tx: &mut Tx) -> Result<(), DbError> {
+        for sent in std::mem::take(&mut self.session.sent) {
+            match sent.purpose {
+                Purpose::Custom { id } if sent.verb == Verb::Exec => {
+                    commands::finish(tx, id, CommandState::Failed, None, &[], self.now).await?;
+                }
+                Purpose::Custom { id } => {
+                    commands::requeue(tx, &[id]).await?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores what an event changed about a target.
+    async fn change(&mut self, tx: &mut Tx, target: &Target, change: Change) -> Result<(), DbError> {
+        if change.verify {
+            self.device.apps_due = true;
+            self.session.awaited.insert(target.id);
+        }
+        let Some(after) = change.target else { return Ok(()) };
+        if !targets::update(tx, &after, target.state).await? {
+            return Ok(());
+        }
+        tracing::info!(target.id = %after.id, target.state = %after.state, "target moved");
+        if after.state == TargetState::Removing {
+            self.device.apps_due = true;
+        }
+        if after.state.is_final() {
+            self.finished(tx, &after).await?;
+        }
+        if let Some(live) = self.live.iter_mut().find(|live| live.target.id == after.id) {
+            live.target = after;
+        }
+        self.live.retain(|live| !live.target.state.is_final());
+        Ok(())
+    }
+
+    async fn finished(&mut self, tx: &mut Tx, target: &Target) -> Result<(), DbError> {
+        self.jobs |= self.server.settle_seat(tx, target, self.now).await?;
+        self.device.apps_due |= target.state == TargetState::Failed;
+        Ok(())
+    }
+
+    /// The live targets that a condition holds for.
+    fn targets(&self, condition: impl Fn(&Target) -> bool) -> Vec<Target> {
+        self.live.iter().map(|live| &live.target).filter(|t| condition(t)).cloned().collect()
+    }
+
+    /// Marks the targets whose install or removal leaves with the reply.
+    pub(super) async fn mark_targets_sent(&mut self, tx: &mut Tx, told: &[Purpose]) -> Result<(), DbError> {
+        for purpose in told {
+            let Purpose::Target { id, step: Step::Install | Step::Remove } = purpose else { continue };
+            let Some(target) = self.targets(|t| t.id == *id).pop() else { continue };
+            let Some(sent) = moved(&target, TargetState::Sent, self.now) else { continue };
+            let sent = Target { attempts: (target.attempts + 1).min(MAX_ATTEMPTS), ..sent };
+            let change = Change { target: Some(sent), verify: false };
+            self.change(tx, &target, change).await?;
+        }
+        Ok(())
+    }
+
+    /// Stores what changed about the device itself.
+    pub async fn finish(&mut self, tx: &mut Tx) -> Result<(), DbError> {
+        if self.ended || self.device == self.before {
+            return Ok(());
+        }
+        devices::update_inventory(tx, &self.device).await?;
+        if self.device.apps_due != self.before.apps_due {
+            devices::set_apps_due(tx, &[self.device.id], self.device.apps_due).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether new commands of a live target may leave.
+    pub(super) fn held(live: &LiveTarget) -> bool {
+        live.deployment == DeploymentState::Paused
+    }
+}
+
+fn alert_parts(alert: &AppAlert) -> (Context, &str, HResult, bool) {
+    match alert {
+        AppAlert::Installed { context, family_name, result } => (*context, family_name, *result, false),
+        AppAlert::Uninstalled { context, family_name, result } => (*context, family_name, *result, true),
+    }
+}
+
+/// Whether a value is what the device record says already.
+pub fn knows(device: &Device, uri: &str, value: &str) -> bool {
+    let mut copy = device.clone();
+    learn(&mut copy, uri, value);
+    copy == *device
+}
+
+/// Notes a value of the device inventory.
+fn learn(device: &mut Device, uri: &str, value: &str) {
+    let mut facts = DeviceFacts::default();
+    read_inventory_item(uri, value, &mut facts);
+    let DeviceFacts { os_version, architecture, name, manufacturer, model, max_sync_version, details, .. } = facts;
+    device.os_version = os_version.or(device.os_version);
+    device.architecture = architecture.or(device.architecture);
+    device.manufacturer = manufacturer.or_else(|| device.manufacturer.take());
+    device.model = model.or_else(|| device.model.take());
+    if let Some(name) = name.filter(|name| !name.is_empty()) {
+        device.name = name;
+    }
+    if let Some(version) = max_sync_version {
+        device.details.insert(MAX_SYNC_VERSION.to_owned(), version);
+    }
+    device.details.extend(details);
+}
+
+/// The key of `MaxSyncApplicationVersion` in a device's details.
+pub const MAX_SYNC_VERSION: &str = "MaxSyncApplicationVersion";

@@ -1,0 +1,93 @@
+//! What is due for a device at this moment.
+
+use super::facts::{MAX_SYNC_VERSION, Visit};
+use qm_core::{
+    Timestamp,
+    app::LicenseKind,
+    device::{Device, DeviceState},
+};
+use qm_csp::device_management::dmclient_settings;
+use qm_db::{DbError, Tx, commands};
+use qm_engine::{
+    deployment::{Due, commands as step_commands, due},
+    session::{TargetOrder, Work},
+};
+use std::time::Duration;
+
+/// How old an inventory may become.
+const DAY: Duration = Duration::from_hours(24);
+/// The most custom commands looked at for one message.
+const CUSTOM_LIMIT: u32 = 50;
+
+/// Whether a device needs no housekeeping.
+pub fn nothing_due(device: &Device, now: Timestamp) -> bool {
+    device.state == DeviceState::Active
+        && !device.apps_due
+        && device.settings_at.is_some()
+        && !is_old(device.inventory_at, now)
+        && !is_old(device.apps_read_at, now)
+}
+
+fn is_old(at: Option<Timestamp>, now: Timestamp) -> bool {
+    at.is_none_or(|at| now.since(at) >= DAY)
+}
+
+impl Visit<'_> {
+    /// Gathers the work: housekeeping, custom commands by age, one step of each live target.
+    pub async fn work(&mut self, tx: &mut Tx) -> Result<Work, DbError> {
+        match self.device.state {
+            DeviceState::Ended => return Ok(Work::default()),
+            DeviceState::Leaving => return Ok(Work { unenroll: true, ..Work::default() }),
+            DeviceState::Active | DeviceState::Provisional => {}
+        }
+        let targets = self.orders(tx).await?;
+        Ok(Work {
+            unenroll: false,
+            inventory: is_old(self.device.inventory_at, self.now),
+            settings: self.settings(),
+            apps: self.device.apps_due || is_old(self.device.apps_read_at, self.now),
+            custom: commands::queued(tx, self.device.id, CUSTOM_LIMIT).await?,
+            targets,
+        })
+    }
+
+    /// The settings need to know what the client can do: they follow the inventory.
+    fn settings(&self) -> Vec<qm_csp::CspCommand> {
+        if self.device.settings_at.is_some() || self.device.inventory_at.is_none() {
+            return Vec::new();
+        }
+        let max_version = self.device.details.get(MAX_SYNC_VERSION).map(String::as_str);
+        dmclient_settings(self.device.id, max_version)
+    }
+
+    async fn orders(&mut self, tx: &mut Tx) -> Result<Vec<TargetOrder>, DbError> {
+        let mut orders = Vec::new();
+        for live in self.live.clone() {
+            let target = live.target.clone();
+            let Some(app) = self.catalogue.app(tx, target.app_id).await? else { continue };
+            let fresh = !self.session.touched.contains(&target.id);
+            let licensed = app.license == LicenseKind::Offline;
+            match due(&target, licensed, fresh, self.now) {
+                Due::Nothing => {}
+                Due::Inventory => {
+                    self.device.apps_due = true;
+                    self.session.awaited.insert(target.id);
+                }
+                Due::Step(step) if Self::held(&live) && !is_question(step) => {}
+                Due::Step(step) => {
+                    let Some(with) = self.server.materials(tx, &mut self.catalogue, &self.device, &target).await? else {
+                        continue;
+                    };
+                    let commands = step_commands(target.id, target.context, step, &with);
+                    orders.push(TargetOrder { id: target.id, context: target.context, commands });
+                }
+            }
+        }
+        Ok(orders)
+    }
+}
+
+/// Asking is allowed while a deployment is paused.
+fn is_question(step: qm_engine::session::Step) -> bool {
+    step == qm_engine::session::Step::Poll
+}

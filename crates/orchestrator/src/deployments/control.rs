@@ -1,0 +1,182 @@
+//! Pause, resume, cancel, retry.
+
+use super::{DeploymentDetail, create::detail_of};
+use crate::{Caller, Orchestrator, UseCaseError, audit, devices::release_seat_reason, materials::Catalogue};
+use qm_core::{
+    DeploymentId, TargetId, Timestamp,
+    app::App,
+    deployment::{Deployment, DeploymentState, Target, TargetState},
+    job::JobKind,
+};
+use qm_db::{DbError, Tx, apps, deployments, devices, run, targets};
+use qm_engine::deployment::moved;
+
+/// What an administrator does to a deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Control {
+    /// Nothing new is sent or assigned.
+    Pause,
+    /// Go on.
+    Resume,
+    /// What is not final ends.
+    Cancel,
+    /// What failed, was cancelled or did not fit starts again.
+    Retry,
+}
+
+const CHUNK: u32 = 500;
+const LIVE: &[TargetState] = &[
+    TargetState::Planned,
+    TargetState::AwaitingSeat,
+    TargetState::Queued,
+    TargetState::Sent,
+    TargetState::Installing,
+    TargetState::Removing,
+];
+const GIVEN_UP: &[TargetState] = &[TargetState::Failed, TargetState::Cancelled, TargetState::NotApplicable];
+
+impl Orchestrator {
+    /// Controls a deployment; a step that does not fit its state is a conflict.
+    pub async fn control_deployment(
+        &self,
+        caller: &Caller,
+        id: DeploymentId,
+        control: Control,
+    ) -> Result<DeploymentDetail, UseCaseError> {
+        let done: Result<DeploymentDetail, UseCaseError> = run!(self.db, "deployment.control", |tx| {
+            let now = self.clock.now();
+            let deployment = deployments::find(tx, id).await?;
+            let deployment = deployment.ok_or_else(|| UseCaseError::not_found("deployment", id))?;
+            self.control(tx, &deployment, control, now).await?;
+            let action = control.action();
+            audit::record(tx, now, &self.rng, caller, action, id, serde_json::json!({})).await?;
+            detail_of(tx, id).await
+        });
+        self.wake.notify_one();
+        done
+    }
+
+    async fn control(
+        &self,
+        tx: &mut Tx,
+        deployment: &Deployment,
+        control: Control,
+        now: Timestamp,
+    ) -> Result<(), UseCaseError> {
+        use DeploymentState as S;
+        match (control, deployment.state) {
+            (Control::Pause, S::Active) => self.pause(tx, deployment, now).await?,
+            (Control::Resume, S::Paused) => self.resume(tx, deployment, now).await?,
+            (Control::Cancel, S::Active | S::Paused) => self.cancel(tx, deployment, now).await?,
+            (Control::Retry, S::Active | S::Completed | S::Cancelled) => self.retry(tx, deployment, now).await?,
+            (Control::Pause, S::Paused) | (Control::Resume, S::Active) | (Control::Cancel, S::Cancelled) => {}
+            (_, state) => {
+                let text = format!("deployment {} is {state}: it cannot be {}", deployment.id, control.participle());
+                return Err(UseCaseError::Conflict(text));
+            }
+        }
+        Ok(())
+    }
+
+    /// Claims that no seat was assigned for yet are withdrawn while the deployment is paused.
+    async fn pause(&self, tx: &mut Tx, deployment: &Deployment, now: Timestamp) -> Result<(), DbError> {
+        deployments::set_state(tx, deployment.id, DeploymentState::Paused).await?;
+        let why = "the deployment is paused";
+        for target in all(tx, deployment.id, &[TargetState::AwaitingSeat]).await? {
+            release_seat_reason(tx, now, &self.rng, &target, why).await?;
+        }
+        Ok(())
+    }
+
+    async fn resume(&self, tx: &mut Tx, deployment: &Deployment, now: Timestamp) -> Result<(), DbError> {
+        deployments::set_state(tx, deployment.id, DeploymentState::Active).await?;
+        let waiting = all(tx, deployment.id, &[TargetState::AwaitingSeat]).await?;
+        self.claim_seats(tx, &waiting, now).await?;
+        self.enqueue(tx, JobKind::Seats, deployment.app_id, now).await?;
+        self.enqueue(tx, JobKind::Content, deployment.app_id, now).await.map(|_| ())
+    }
+
+    /// What the device has been told already cannot be called back; its target ends here all the same.
+    async fn cancel(&self, tx: &mut Tx, deployment: &Deployment, now: Timestamp) -> Result<(), DbError> {
+        for target in all(tx, deployment.id, LIVE).await? {
+            self.cancel_target(tx, &target, None, now).await?;
+        }
+        deployments::set_state(tx, deployment.id, DeploymentState::Cancelled).await.map(|_| ())
+    }
+
+    async fn retry(&self, tx: &mut Tx, deployment: &Deployment, now: Timestamp) -> Result<(), DbError> {
+        let Some(app) = apps::find(tx, deployment.app_id).await? else { return Ok(()) };
+        let given_up = all(tx, deployment.id, GIVEN_UP).await?;
+        if given_up.is_empty() {
+            return Ok(());
+        }
+        deployments::set_state(tx, deployment.id, DeploymentState::Active).await?;
+        let again = self.start_again(tx, &app, &given_up, now).await?;
+        self.set_off(tx, &app, &again, now).await
+    }
+
+    /// Each target from the beginning, unless its device has left or another deployment is at work on it.
+    async fn start_again(
+        &self,
+        tx: &mut Tx,
+        app: &App,
+        given_up: &[Target],
+        now: Timestamp,
+    ) -> Result<Vec<Target>, DbError> {
+        let ids: Vec<_> = given_up.iter().map(|target| target.device_id).collect();
+        let enrolled = devices::by_ids(tx, &ids).await?;
+        let busy = targets::live_of_app(tx, app.id, &ids).await?;
+        let mut catalogue = Catalogue::default();
+        let mut again = Vec::new();
+        for target in given_up {
+            let Some(device) = enrolled.iter().find(|device| device.id == target.device_id) else { continue };
+            let taken = busy.iter().any(|other| other.device_id == target.device_id);
+            let Some(planned) = moved(target, TargetState::Planned, now).filter(|_| !taken) else { continue };
+            let planned = Target { attempts: 0, error: None, license_accepted: false, ..planned };
+            if !targets::update(tx, &planned, target.state).await? {
+                continue;
+            }
+            let verdict = super::verdict(tx, &mut catalogue, app, &planned, device).await?;
+            let Some(next) = verdict.state().and_then(|state| moved(&planned, state, now)) else {
+                again.push(planned);
+                continue;
+            };
+            let next = verdict.dress(next);
+            targets::update(tx, &next, TargetState::Planned).await?;
+            again.push(next);
+        }
+        Ok(again)
+    }
+}
+
+impl Control {
+    fn action(self) -> &'static str {
+        match self {
+            Self::Pause => "deployment.pause",
+            Self::Resume => "deployment.resume",
+            Self::Cancel => "deployment.cancel",
+            Self::Retry => "deployment.retry",
+        }
+    }
+
+    fn participle(self) -> &'static str {
+        match self {
+            Self::Pause => "paused",
+            Self::Resume => "resumed",
+            Self::Cancel => "cancelled",
+            Self::Retry => "retried",
+        }
+    }
+}
+
+/// Every target of a deployment in one of the states.
+async fn all(tx: &mut Tx, id: DeploymentId, states: &[TargetState]) -> Result<Vec<Target>, DbError> {
+    let mut found = Vec::new();
+    let mut after: Option<TargetId> = None;
+    loop {
+        let chunk = targets::in_states(tx, id, states, after, CHUNK).await?;
+        let Some(last) = chunk.last() else { return Ok(found) };
+        after = Some(last.id);
+        found.extend(chunk);
+    }
+}

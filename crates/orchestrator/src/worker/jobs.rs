@@ -1,0 +1,138 @@
+//! Claims jobs and carries them out.
+
+use crate::Orchestrator;
+use qm_core::{
+    AppId, Timestamp,
+    job::{JobKind, LeasedJob},
+};
+use qm_db::{DbError, jobs, jobs::Claim, run};
+use qm_store_sync::{Mode, SyncError};
+use std::time::Duration;
+
+const KINDS: &[JobKind] = &[JobKind::Seats, JobKind::Content, JobKind::StoreSync];
+/// Longer than any single step between two renewals.
+const LEASE: Duration = Duration::from_mins(10);
+const RENEW: Duration = Duration::from_mins(3);
+const MOST_ATTEMPTS: i64 = 12;
+
+/// How a job ended.
+enum Outcome {
+    Done,
+    /// Not finished, and that is nobody's fault: look again later.
+    Again(Duration),
+}
+
+/// Why a job failed.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// The Store or the network.
+    #[error(transparent)]
+    Store(#[from] SyncError),
+    /// The database.
+    #[error(transparent)]
+    Database(#[from] DbError),
+    /// It names no app.
+    #[error("the job names no app: {0}")]
+    Key(String),
+}
+
+impl Orchestrator {
+    /// Carries out one job that is due; whether there was one.
+    pub async fn run_due_jobs(&self) -> Result<bool, DbError> {
+        let now = self.clock.now();
+        let token = qm_core::id::uuid_v7(now, &self.rng);
+        let claim = Claim { kinds: KINDS, now, lease_until: now + LEASE, token, limit: 1 };
+        let claimed = run!(self.db, "job.claim", |tx| jobs::claim(tx, claim.clone()).await)?;
+        let Some(job) = claimed.into_iter().next() else { return Ok(false) };
+        let outcome = self.with_lease(&job).await;
+        self.close(&job, outcome).await?;
+        Ok(true)
+    }
+
+    /// Works while the lease is kept up.
+    async fn with_lease(&self, job: &LeasedJob) -> Result<Outcome, JobError> {
+        let work = self.carry_out(job);
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                outcome = &mut work => return outcome,
+                () = tokio::time::sleep(RENEW) => {
+                    let until = self.clock.now() + LEASE;
+                    run!(self.db, "job.renew", |tx| jobs::renew(tx, job, until).await)?;
+                }
+            }
+        }
+    }
+
+    async fn carry_out(&self, job: &LeasedJob) -> Result<Outcome, JobError> {
+        match job.kind {
+            JobKind::Seats => self.seats_job(app_of(job)?).await,
+            JobKind::Content => self.content_job(app_of(job)?).await,
+            JobKind::StoreSync => self.sync_job(&job.payload).await,
+        }
+    }
+
+    async fn seats_job(&self, app: AppId) -> Result<Outcome, JobError> {
+        let Some(store) = &self.store else { return Ok(Outcome::Done) };
+        let round = store.seat_round(app).await?;
+        self.follow_seats(app).await?;
+        // Seats that are bought or given back elsewhere are noticed by looking again.
+        Ok(if round.waiting.is_empty() { Outcome::Done } else { Outcome::Again(Duration::from_mins(1)) })
+    }
+
+    async fn content_job(&self, app: AppId) -> Result<Outcome, JobError> {
+        let complete = self.prepare_app(app).await?;
+        Ok(if complete { Outcome::Done } else { Outcome::Again(Duration::from_mins(5)) })
+    }
+
+    async fn sync_job(&self, payload: &str) -> Result<Outcome, JobError> {
+        let Some(store) = &self.store else { return Ok(Outcome::Done) };
+        let mode = match payload {
+            "incremental" => Mode::Incremental,
+            "reconcile" => Mode::Reconcile,
+            _ => Mode::Full,
+        };
+        store.synchronize(mode).await?;
+        self.enqueue_waiting().await?;
+        Ok(Outcome::Done)
+    }
+
+    /// Success removes the job from the queue, failure spaces the next attempt; too many of them give it up.
+    async fn close(&self, job: &LeasedJob, outcome: Result<Outcome, JobError>) -> Result<(), DbError> {
+        let now = self.clock.now();
+        match outcome {
+            Ok(Outcome::Done) => {
+                run!(self.db, "job.finish", |tx| jobs::finish(tx, job, now).await)?;
+            }
+            Ok(Outcome::Again(after)) => {
+                run!(self.db, "job.again", |tx| jobs::retry_at(tx, job, now + after, "waiting", now).await)?;
+            }
+            Err(error) => self.failed(job, &error, now).await?,
+        }
+        Ok(())
+    }
+
+    async fn failed(&self, job: &LeasedJob, error: &JobError, now: Timestamp) -> Result<(), DbError> {
+        let text = error.to_string();
+        let given_up = job.attempts >= MOST_ATTEMPTS && job.kind == JobKind::StoreSync;
+        tracing::warn!(job.id = %job.id, job.kind = %job.kind, job.attempts, error = text, "background job failed");
+        metrics::counter!("jobs_failed_total", "kind" => job.kind.as_str()).increment(1);
+        if given_up {
+            run!(self.db, "job.dead", |tx| jobs::dead(tx, job, &text, now).await)?;
+        } else {
+            let at = now + pause(job.attempts);
+            run!(self.db, "job.retry", |tx| jobs::retry_at(tx, job, at, &text, now).await)?;
+        }
+        Ok(())
+    }
+}
+
+/// 2 seconds, doubled each time, 10 minutes at most.
+fn pause(attempts: i64) -> Duration {
+    let doublings = u32::try_from(attempts.clamp(1, 10) - 1).unwrap_or(0);
+    (Duration::from_secs(2) * 2_u32.pow(doublings)).min(Duration::from_mins(10))
+}
+
+fn app_of(job: &LeasedJob) -> Result<AppId, JobError> {
+    job.key.parse().map_err(|_| JobError::Key(job.key.clone()))
+}

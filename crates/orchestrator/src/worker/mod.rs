@@ -1,0 +1,72 @@
+//! Background work: leased jobs, and what repeats by the clock.
+//!
+//! Every job is idempotent. A worker holds a lease while it works; finishing takes the lease's token, so a worker that was
+//! too slow changes nothing. Several servers on one database share the work.
+
+mod jobs;
+mod prepare;
+mod schedule;
+
+use crate::Orchestrator;
+use std::{sync::Arc, time::Duration};
+use tokio_util::sync::CancellationToken;
+
+/// How long the worker sleeps when nothing wakes it.
+const IDLE: Duration = Duration::from_secs(2);
+/// How late `last_seen` may be.
+const LAST_SEEN: Duration = Duration::from_millis(500);
+
+/// Works until `stop`; what is under way is finished first.
+pub async fn run(server: Arc<Orchestrator>, stop: CancellationToken) {
+    tokio::join!(
+        work(Arc::clone(&server), stop.clone()),
+        repeat(Arc::clone(&server), stop.clone()),
+        write_behind(server, stop),
+    );
+}
+
+async fn work(server: Arc<Orchestrator>, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let worked = match server.run_due_jobs().await {
+            Ok(worked) => worked,
+            Err(error) => {
+                tracing::warn!(%error, "background work has to wait for the database");
+                false
+            }
+        };
+        if !worked {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = server.wake.notified() => {}
+                () = tokio::time::sleep(IDLE) => {}
+            }
+        }
+    }
+}
+
+async fn repeat(server: Arc<Orchestrator>, stop: CancellationToken) {
+    loop {
+        if let Err(error) = server.run_schedule().await {
+            tracing::warn!(%error, "housekeeping has to wait for the database");
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(schedule::EVERY) => {}
+        }
+    }
+}
+
+async fn write_behind(server: Arc<Orchestrator>, stop: CancellationToken) {
+    loop {
+        let stopping = tokio::select! {
+            () = stop.cancelled() => true,
+            () = tokio::time::sleep(LAST_SEEN) => false,
+        };
+        if let Err(error) = server.flush_last_seen().await {
+            tracing::warn!(%error, "last_seen has to wait for the database");
+        }
+        if stopping {
+            return;
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! What repeats by the clock: synchronization, deadlines, expiry, retention. Each step is small and harmless to repeat.
+
+use crate::{Orchestrator, store::STORE};
+use qm_core::{
+    JobId, Timestamp,
+    command::{CommandState, Verb},
+    device::EndReason,
+    job::JobKind,
+};
+use qm_db::{
+    DbError, audit, commands, devices, enrollment_tokens, idempotency, jobs, jobs::NewJob, run, seats,
+    sessions, settings, targets,
+};
+use qm_engine::{
+    deployment::on_deadline,
+    session::{Purpose, Session},
+};
+use std::time::Duration;
+
+/// How often the clock is looked at.
+pub const EVERY: Duration = Duration::from_secs(30);
+
+const BATCH: u32 = 500;
+const DAY: Duration = Duration::from_hours(24);
+/// How often the Store is asked what has changed.
+const INCREMENTAL: Duration = Duration::from_hours(1);
+/// A session that is silent for so long is over.
+const SESSION: Duration = Duration::from_hours(1);
+
+impl Orchestrator {
+    /// One look at the clock.
+    pub async fn run_schedule(&self) -> Result<(), DbError> {
+        let now = self.clock.now();
+        self.schedule_syncs(now).await?;
+        self.enqueue_waiting().await?;
+        self.close_overdue(now).await?;
+        self.close_sessions(now).await?;
+        self.expire(now).await?;
+        self.retain(now).await?;
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    /// Hourly increments; once a day everything, seats included.
+    async fn schedule_syncs(&self, now: Timestamp) -> Result<(), DbError> {
+        if self.store.is_none() {
+            return Ok(());
+        }
+        self.schedule_sync("store.reconciled_at", "reconcile", DAY, now).await?;
+        self.schedule_sync("store.increment_at", "incremental", INCREMENTAL, now).await
+    }
+
+    async fn schedule_sync(&self, key: &str, mode: &str, every: Duration, now: Timestamp) -> Result<(), DbError> {
+        run!(self.db, "store.schedule", |tx| {
+            let last = settings::find(tx, key).await?.and_then(|text| text.parse().ok()).map(Timestamp::from_millis);
+            if last.is_some_and(|last| now.since(last) < every) {
+                return Ok(());
+            }
+            settings::set(tx, key, &now.as_millis().to_string()).await?;
+            let id = JobId::new(now, &self.rng);
+            let (key, payload) = (STORE.to_owned(), mode.to_owned());
+            let job = NewJob { id, kind: JobKind::StoreSync, key, payload, run_at: now, created_at: now };
+            jobs::ensure(tx, &job).await.map(|_| ())
+        })
+    }
+
+    /// Apps with targets or seats that wait get a job, whatever happened to an earlier one.
+    pub(crate) async fn enqueue_waiting(&self) -> Result<(), DbError> {
+        let now = self.clock.now();
+        run!(self.db, "job.enqueue_waiting", |tx| {
+            for app in targets::apps_with_planned(tx).await? {
+                jobs::ensure(tx, &self.job(JobKind::Content, app, now)).await?;
+            }
+            let mut waiting = seats::apps_with_work(tx).await?;
+            waiting.extend(targets::apps_awaiting_seats(tx).await?);
+            for app in waiting {
+                jobs::ensure(tx, &self.job(JobKind::Seats, app, now)).await?;
+            }
+            Ok::<_, DbError>(())
+        })
+    }
+
+    fn job(&self, kind: JobKind, app: qm_core::AppId, now: Timestamp) -> NewJob {
+        let id = JobId::new(now, &self.rng);
+        NewJob { id, kind, key: app.to_string(), payload: String::new(), run_at: now, created_at: now }
+    }
+
+    /// Targets whose state has lasted too long are given up.
+    async fn close_overdue(&self, now: Timestamp) -> Result<(), DbError> {
+        run!(self.db, "target.overdue", |tx| {
+            for target in targets::overdue(tx, now, BATCH).await? {
+                let Some(after) = on_deadline(&target, now).target else { continue };
+                if targets::update(tx, &after, target.state).await? {
+                    self.settle_seat(tx, &after, now).await?;
+                }
+            }
+            Ok::<_, DbError>(())
+        })
+    }
+
+    /// Commands that a dead session took with it: sent again, but for what must not run twice.
+    async fn close_sessions(&self, now: Timestamp) -> Result<(), DbError> {
+        run!(self.db, "session.close", |tx| {
+            for row in sessions::delete_older(tx, now - SESSION, BATCH).await? {
+                let session: Session = serde_json::from_str(&row.state).unwrap_or_default();
+                for sent in session.sent {
+                    match sent.purpose {
+                        Purpose::Custom { id } if sent.verb == Verb::Exec => {
+                            commands::finish(tx, id, CommandState::Failed, None, &[], now).await?;
+                        }
+                        Purpose::Custom { id } => {
+                            commands::requeue(tx, &[id]).await?;
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            Ok::<_, DbError>(())
+        })
+    }
+
+    async fn expire(&self, now: Timestamp) -> Result<(), DbError> {
+        run!(self.db, "expire", |tx| {
+            commands::expire(tx, now, BATCH).await?;
+            for id in devices::expire_provisional(tx, now - DAY, now).await? {
+                if let Some(device) = devices::find(tx, id).await? {
+                    self.end_device(tx, &device, EndReason::Expired, now).await?;
+                }
+            }
+            enrollment_tokens::purge_expired(tx, now - DAY, BATCH).await?;
+            Ok::<_, DbError>(())
+        })
+    }
+
+    /// Growth has an end: what is finished is kept for a while.
+    async fn retain(&self, now: Timestamp) -> Result<(), DbError> {
+        let history = now - self.settings.history;
+        run!(self.db, "retain", |tx| {
+            commands::purge_finished(tx, history, BATCH).await?;
+            jobs::purge_finished(tx, history, BATCH).await?;
+            idempotency::purge(tx, now - DAY, BATCH).await?;
+            audit::purge(tx, now - self.settings.audit_history, BATCH).await?;
+            Ok::<_, DbError>(())
+        })
+    }
+}
