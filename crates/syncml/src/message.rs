@@ -14,9 +14,9 @@ pub struct Message {
 }
 
 impl Message {
-    /// Whether a status in it carries `msft:originalerror`.
+    /// Whether a status in it, or in a group in it, carries `msft:originalerror`.
     pub fn has_original_errors(&self) -> bool {
-        self.body.iter().any(|command| matches!(command, Command::Status(s) if s.original_error.is_some()))
+        self.body.iter().any(Command::has_original_error)
     }
 }
 
@@ -44,7 +44,7 @@ pub struct Header {
 }
 
 /// `Cred`: proof of identity at application level.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct Cred {
     /// Its `Format` and `Type`.
     pub meta: Meta,
@@ -53,7 +53,7 @@ pub struct Cred {
 }
 
 /// `Meta`: the children we know; absent ones are `None`.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct Meta {
     /// `Format`: `chr`, `int`, `bool`, `b64`, `bin`, `xml`, `node`, `null`, …
     pub format: Option<String>,
@@ -118,6 +118,15 @@ pub enum Command {
 }
 
 impl Command {
+    fn has_original_error(&self) -> bool {
+        match self {
+            Self::Status(status) => status.original_error.is_some(),
+            Self::Atomic(group) | Self::Sequence(group) => {
+                group.commands.iter().any(Self::has_original_error)
+            }
+            _ => false,
+        }
+    }
     /// The command's `CmdID`; empty where the sender left it out.
     pub fn cmd_id(&self) -> &str {
         match self {
@@ -168,7 +177,7 @@ pub struct Group {
 }
 
 /// `Item`.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct Item {
     /// `Target/LocURI`.
     pub target: Option<String>,

@@ -1,8 +1,8 @@
 //! Builds the tree from elements, whatever notation they came in. Children are taken in any order.
 
 use crate::{
-    Alert, Command, Cred, DecodeError, Edit, Group, Header, Item, Limits, Message, Meta, Results, Status, StatusCode,
-    tag::Tag, text,
+    Alert, Command, Cred, DecodeError, Edit, Group, Header, Item, Limits, Message, Meta, Results, Status,
+    StatusCode, tag::Tag, text,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use std::{borrow::Cow, str::FromStr};
@@ -38,7 +38,12 @@ pub(crate) enum Payload<'a> {
 
 /// Reads a whole document.
 pub(crate) fn message<'a>(source: impl Source<'a>, limits: &Limits) -> Result<Message, DecodeError> {
-    let mut reader = Reader { source, limits, commands: 0, items: 0 };
+    let mut reader = Reader {
+        source,
+        limits,
+        commands: 0,
+        items: 0,
+    };
     match reader.source.child()? {
         Some(Tag::SyncML) => reader.message(),
         _ => Err(DecodeError::Missing { element: "SyncML" }),
@@ -68,7 +73,11 @@ impl<'a, S: Source<'a>> Reader<'_, S> {
         }
         self.source.finish()?;
         message.header = header.ok_or(DecodeError::Missing { element: "SyncHdr" })?;
-        if body { Ok(message) } else { Err(DecodeError::Missing { element: "SyncBody" }) }
+        if body {
+            Ok(message)
+        } else {
+            Err(DecodeError::Missing { element: "SyncBody" })
+        }
     }
 
     fn header(&mut self) -> Result<Header, DecodeError> {
@@ -323,7 +332,11 @@ impl<'a, S: Source<'a>> Reader<'_, S> {
             Cow::Borrowed(text) => text.trim_matches(text::is_space).to_owned(),
             Cow::Owned(text) => {
                 let word = text.trim_matches(text::is_space);
-                if word.len() == text.len() { text } else { word.to_owned() }
+                if word.len() == text.len() {
+                    text
+                } else {
+                    word.to_owned()
+                }
             }
         })
     }
@@ -335,7 +348,10 @@ impl<'a, S: Source<'a>> Reader<'_, S> {
         if digits.is_empty() {
             return Ok(None);
         }
-        digits.parse().map(Some).map_err(|_| DecodeError::BadNumber { element: tag.name() })
+        digits
+            .parse()
+            .map(Some)
+            .map_err(|_| DecodeError::BadNumber { element: tag.name() })
     }
 
     /// A size of `Meta`. One that is no number counts as absent: the engine asks for it by status 411.
@@ -376,7 +392,9 @@ fn data_text(payload: Payload<'_>, meta: &mut Meta, common: &Meta) -> String {
 }
 
 fn legal_text(bytes: &[u8]) -> Option<&str> {
-    std::str::from_utf8(bytes).ok().filter(|text| text.chars().all(text::is_legal))
+    std::str::from_utf8(bytes)
+        .ok()
+        .filter(|text| text.chars().all(text::is_legal))
 }
 
 fn is_format(format: Option<&str>, name: &str) -> bool {

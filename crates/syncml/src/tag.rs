@@ -1,29 +1,29 @@
-//! Every element of SyncML 1.2 and MetInf 1.2: its name in XML, its code page and token in WBXML.
+//! The vocabulary: element names with their WBXML code pages (SyncML 1.2 and MetInf 1.2).
 
+/// Declares [`Tag`] and the tables from (page, id) and from names.
 macro_rules! tags {
-    ($($variant:ident = $page:literal $token:literal),+ $(,)?) => {
-        /// An element.
+    ($($name:ident = $page:literal $id:literal),* $(,)?) => {
+        /// An element of SyncML or MetInf; the value is the page times 64 plus the WBXML tag id.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum Tag { $($variant),+ }
-
-        impl Tag {
-            /// The element's local name.
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => stringify!($variant)),+ }
-            }
-            /// The element of that local name.
-            pub fn from_name(name: &str) -> Option<Self> {
-                match name { $(stringify!($variant) => Some(Self::$variant),)+ _ => None }
-            }
-            /// Code page and token.
-            pub const fn code(self) -> (u8, u8) {
-                match self { $(Self::$variant => ($page, $token)),+ }
-            }
-            /// The element with that token on that code page.
-            pub const fn from_code(page: u8, token: u8) -> Option<Self> {
-                match (page, token) { $(($page, $token) => Some(Self::$variant),)+ _ => None }
-            }
+        #[repr(u8)]
+        #[expect(clippy::upper_case_acronyms, reason = "the variants are the element names, letter by letter")]
+        pub(crate) enum Tag {
+            /// Any other element.
+            Other = 0,
+            $($name = ($page << 6) | $id,)*
         }
+
+        const BY_TOKEN: [Tag; 128] = {
+            let mut tags = [Tag::Other; 128];
+            $(tags[Tag::$name as usize] = Tag::$name;)*
+            tags
+        };
+
+        const NAMES: [&str; 128] = {
+            let mut names = [""; 128];
+            $(names[Tag::$name as usize] = stringify!($name);)*
+            names
+        };
     };
 }
 
@@ -38,15 +38,109 @@ tags! {
     Target = 0 0x2E, TargetRef = 0 0x2F, VerDTD = 0 0x31, VerProto = 0 0x32, NumberOfChanges = 0 0x33,
     MoreData = 0 0x34, Field = 0 0x35, Filter = 0 0x36, Record = 0 0x37, FilterType = 0 0x38,
     SourceParent = 0 0x39, TargetParent = 0 0x3A, Move = 0 0x3B, Correlator = 0 0x3C,
+
     Anchor = 1 0x05, EMI = 1 0x06, Format = 1 0x07, FreeID = 1 0x08, FreeMem = 1 0x09, Last = 1 0x0A,
     Mark = 1 0x0B, MaxMsgSize = 1 0x0C, Mem = 1 0x0D, MetInf = 1 0x0E, Next = 1 0x0F, NextNonce = 1 0x10,
     SharedMem = 1 0x11, Size = 1 0x12, Type = 1 0x13, Version = 1 0x14, MaxObjSize = 1 0x15,
     FieldLevel = 1 0x16,
 }
 
+/// The namespaces of the two code pages.
+pub(crate) const NAMESPACES: [&str; 2] = ["SYNCML:SYNCML1.2", "syncml:metinf"];
+
 impl Tag {
-    /// Whether it belongs to the name space `syncml:metinf`.
-    pub const fn is_meta(self) -> bool {
-        self.code().0 == 1
+    /// The element with this local name.
+    #[inline]
+    pub(crate) fn from_name(name: &str) -> Self {
+        let name = name.as_bytes();
+        let mut slot = hash(name);
+        loop {
+            let tag = SLOTS[slot];
+            if matches!(tag, Self::Other) || tag.name().as_bytes() == name {
+                return tag;
+            }
+            slot = (slot + 1) % SLOTS.len();
+        }
+    }
+
+    /// The element with this tag id on this code page.
+    pub(crate) fn from_token(page: u8, id: u8) -> Option<Self> {
+        let tag = BY_TOKEN[usize::from(((page & 1) << 6) | (id & 0x3F))];
+        (tag != Self::Other).then_some(tag)
+    }
+
+    /// The local name; empty for [`Tag::Other`].
+    #[inline]
+    pub(crate) const fn name(self) -> &'static str {
+        NAMES[self as usize]
+    }
+
+    /// The code page: 0 SyncML, 1 MetInf.
+    pub(crate) const fn page(self) -> u8 {
+        (self as u8) >> 6
+    }
+
+    /// The tag id on its page.
+    pub(crate) const fn id(self) -> u8 {
+        (self as u8) & 0x3F
+    }
+}
+
+/// A hash table over the names, filled by the compiler. Less than half full, so probing always ends.
+const SLOTS: [Tag; 256] = {
+    let mut slots = [Tag::Other; 256];
+    let mut token = 0;
+    while token < BY_TOKEN.len() {
+        if !matches!(BY_TOKEN[token], Tag::Other) {
+            let mut slot = hash(NAMES[token].as_bytes());
+            while !matches!(slots[slot], Tag::Other) {
+                slot = (slot + 1) % slots.len();
+            }
+            slots[slot] = BY_TOKEN[token];
+        }
+        token += 1;
+    }
+    slots
+};
+
+const fn hash(name: &[u8]) -> usize {
+    let [first, .., last] = name else {
+        return name.len();
+    };
+    let middle = name[name.len() / 2];
+    (*first as usize * 7 + middle as usize * 31 + *last as usize * 3 + name.len() * 59) % 256
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BY_TOKEN, NAMES, Tag};
+
+    #[test]
+    fn every_tag_is_found_by_name_and_by_token() {
+        let known: Vec<Tag> = BY_TOKEN.into_iter().filter(|tag| *tag != Tag::Other).collect();
+        assert_eq!(known.len(), 55 + 18);
+        for tag in known {
+            assert_eq!(Tag::from_name(tag.name()), tag);
+            assert_eq!(Tag::from_token(tag.page(), tag.id()), Some(tag));
+        }
+    }
+
+    #[test]
+    fn no_name_stands_for_two_tags() {
+        let mut names: Vec<&str> = NAMES.into_iter().filter(|name| !name.is_empty()).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+
+    #[test]
+    fn other_names_and_tokens_are_no_tags() {
+        for name in ["", "A", "add", "Adds", "Statu", "LocURIs", "Ä"] {
+            assert_eq!(Tag::from_name(name), Tag::Other, "{name}");
+        }
+        for (page, id) in [(0, 0x04), (0, 0x30), (0, 0x3D), (0, 0x3F), (1, 0x17), (1, 0x3F)] {
+            assert_eq!(Tag::from_token(page, id), None, "{page} {id:#x}");
+        }
     }
 }

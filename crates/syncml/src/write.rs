@@ -30,7 +30,7 @@ pub(crate) trait Sink {
 pub(crate) fn message(sink: &mut impl Sink, message: &Message) {
     sink.open(Tag::SyncML);
     header(sink, &message.header);
-    sink.open_body(message.body.iter().any(has_original_error));
+    sink.open_body(message.has_original_errors());
     for each in &message.body {
         command(sink, each);
     }
@@ -41,14 +41,6 @@ pub(crate) fn message(sink: &mut impl Sink, message: &Message) {
     sink.close(Tag::SyncML);
 }
 
-fn has_original_error(command: &Command) -> bool {
-    match command {
-        Command::Status(status) => status.original_error.is_some(),
-        Command::Atomic(group) | Command::Sequence(group) => group.commands.iter().any(has_original_error),
-        _ => false,
-    }
-}
-
 fn header(sink: &mut impl Sink, header: &Header) {
     sink.open(Tag::SyncHdr);
     sink.leaf(Tag::VerDTD, &header.ver_dtd);
@@ -56,7 +48,12 @@ fn header(sink: &mut impl Sink, header: &Header) {
     sink.leaf(Tag::SessionID, &header.session_id);
     sink.number(Tag::MsgID, header.msg_id.into());
     location(sink, Tag::Target, Some(&header.target), None);
-    location(sink, Tag::Source, Some(&header.source), header.source_name.as_deref());
+    location(
+        sink,
+        Tag::Source,
+        Some(&header.source),
+        header.source_name.as_deref(),
+    );
     if let Some(proof) = &header.cred {
         cred(sink, proof);
     }
@@ -163,7 +160,10 @@ fn item(sink: &mut impl Sink, item: &Item, common: &Meta) {
     meta(sink, &item.meta);
     if let Some(data) = &item.data {
         let format = item.meta.format.as_deref().or(common.format.as_deref());
-        sink.data(data, format.is_some_and(|format| format.eq_ignore_ascii_case(BIN)));
+        sink.data(
+            data,
+            format.is_some_and(|format| format.eq_ignore_ascii_case(BIN)),
+        );
     }
     if item.more_data {
         sink.empty(Tag::MoreData);
@@ -220,5 +220,6 @@ fn optional_number(sink: &mut impl Sink, tag: Tag, number: Option<u64>) {
 pub(crate) fn element_name(name: &str) -> String {
     let fit = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     let name: String = name.chars().filter(fit).collect();
-    name.trim_start_matches(|c: char| !c.is_ascii_alphabetic() && c != '_').to_owned()
+    name.trim_start_matches(|c: char| !c.is_ascii_alphabetic() && c != '_')
+        .to_owned()
 }
