@@ -4,12 +4,12 @@ use crate::{
     dialect::{Engine, postgres_arguments, sqlite_arguments},
     error::DbError,
     param::Param,
+    readers::Reader,
     row::{Cells, Row},
     sql::Sql,
 };
 use sqlx::{
-    PgConnection, Postgres, Sqlite, SqliteConnection, Transaction, pool::PoolConnection, postgres::PgRow,
-    sqlite::SqliteRow,
+    PgConnection, Postgres, Sqlite, SqliteConnection, Transaction, postgres::PgRow, sqlite::SqliteRow,
 };
 
 /// A connection that functions which only read take. A [`crate::Tx`] can be used as one.
@@ -20,11 +20,11 @@ pub struct Conn {
     contended: bool,
 }
 
-/// What the statements go through: a pooled connection for reading or a transaction.
+/// What the statements go through: a connection for reading or a transaction.
 pub(crate) enum Link {
-    Sqlite(PoolConnection<Sqlite>),
+    Sqlite(Reader<Sqlite>),
     SqliteTx(Transaction<'static, Sqlite>),
-    Postgres(PoolConnection<Postgres>),
+    Postgres(Reader<Postgres>),
     PostgresTx(Transaction<'static, Postgres>),
 }
 
@@ -120,9 +120,15 @@ impl Conn {
 
     fn driver(&mut self) -> Driver<'_> {
         match &mut self.link {
-            Link::Sqlite(connection) => Driver::Sqlite(connection),
+            Link::Sqlite(reader) => {
+                reader.begin();
+                Driver::Sqlite(reader)
+            }
             Link::SqliteTx(transaction) => Driver::Sqlite(transaction),
-            Link::Postgres(connection) => Driver::Postgres(connection),
+            Link::Postgres(reader) => {
+                reader.begin();
+                Driver::Postgres(reader)
+            }
             Link::PostgresTx(transaction) => Driver::Postgres(transaction),
         }
     }
@@ -135,6 +141,12 @@ impl Conn {
                 DbError::from_driver(sql.name, error)
             }
         });
+        match &mut self.link {
+            _ if matches!(result, Err(DbError::Unavailable(_))) => {}
+            Link::Sqlite(reader) => reader.end(),
+            Link::Postgres(reader) => reader.end(),
+            Link::SqliteTx(_) | Link::PostgresTx(_) => {}
+        }
         self.contended |= matches!(result, Err(DbError::Contended(_)));
         result
     }

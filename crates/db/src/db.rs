@@ -5,8 +5,9 @@ use crate::{
     dialect::Engine,
     error::DbError,
     open,
+    readers::Readers,
 };
-use sqlx::{PgPool, SqlitePool};
+use sqlx::{PgPool, Postgres, Sqlite, SqlitePool};
 use std::{
     ops::{Deref, DerefMut},
     sync::Arc,
@@ -29,9 +30,12 @@ pub(crate) enum EnginePools {
     /// One connection that writes and several that read.
     Sqlite {
         writer: SqlitePool,
-        readers: SqlitePool,
+        readers: Arc<Readers<Sqlite>>,
     },
-    Postgres(PgPool),
+    Postgres {
+        writers: PgPool,
+        readers: Arc<Readers<Postgres>>,
+    },
 }
 
 impl Db {
@@ -61,7 +65,7 @@ impl Db {
     pub fn engine(&self) -> Engine {
         match self.0.engine {
             EnginePools::Sqlite { .. } => Engine::Sqlite,
-            EnginePools::Postgres(_) => Engine::Postgres,
+            EnginePools::Postgres { .. } => Engine::Postgres,
         }
     }
 
@@ -70,11 +74,10 @@ impl Db {
         let waiting = Instant::now();
         let link = match &self.0.engine {
             EnginePools::Sqlite { readers, .. } => readers.acquire().await.map(Link::Sqlite),
-            EnginePools::Postgres(pool) => pool.acquire().await.map(Link::Postgres),
+            EnginePools::Postgres { readers, .. } => readers.acquire().await.map(Link::Postgres),
         };
         metrics::histogram!("db_pool_wait_seconds", "use" => "read").record(waiting.elapsed());
         link.map(Conn::new)
-            .map_err(|error| DbError::from_driver("acquire", error))
     }
 
     /// A transaction for writing; dropping it undoes it. `name` labels its metrics: `deployment.create`.
@@ -85,7 +88,7 @@ impl Db {
             EnginePools::Sqlite { writer, .. } => {
                 writer.begin_with("BEGIN IMMEDIATE").await.map(Link::SqliteTx)
             }
-            EnginePools::Postgres(pool) => pool.begin().await.map(Link::PostgresTx),
+            EnginePools::Postgres { writers, .. } => writers.begin().await.map(Link::PostgresTx),
         };
         metrics::histogram!("db_pool_wait_seconds", "use" => "write").record(waiting.elapsed());
         let link = link.map_err(|error| DbError::from_driver("begin", error))?;
@@ -110,7 +113,10 @@ impl Db {
                 readers.close().await;
                 writer.close().await;
             }
-            EnginePools::Postgres(pool) => pool.close().await,
+            EnginePools::Postgres { writers, readers } => {
+                readers.close().await;
+                writers.close().await;
+            }
         }
     }
 

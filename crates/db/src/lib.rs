@@ -34,6 +34,7 @@ mod open;
 pub mod packages;
 mod paging;
 mod param;
+mod readers;
 mod row;
 pub mod seats;
 pub mod sessions;

@@ -1,6 +1,6 @@
 //! Opening a database: connections with the settings that each engine needs, and an up-to-date schema.
 
-use crate::{db::EnginePools, error::DbError, migrations};
+use crate::{db::EnginePools, error::DbError, migrations, readers::Readers};
 use sqlx::{
     Connection, Executor, PgPool, SqlitePool,
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -30,7 +30,7 @@ pub(crate) async fn open_file(path: &Path) -> Result<EnginePools, DbError> {
     let writer = sqlite_pool(options.clone().pragma("cache_size", "-65536"), 1).await?;
     migrations::bring_up_sqlite(&writer).await?;
     let readers = options.pragma("query_only", "ON").pragma("cache_size", "-16384");
-    let readers = sqlite_pool(readers, READERS).await?;
+    let readers = Readers::new(sqlite_pool(readers, READERS).await?, Some(Duration::MAX));
     Ok(EnginePools::Sqlite { writer, readers })
 }
 
@@ -42,7 +42,7 @@ async fn open_memory() -> Result<EnginePools, DbError> {
     let writer = sqlite_pool(options, 1).await?;
     migrations::bring_up_sqlite(&writer).await?;
     Ok(EnginePools::Sqlite {
-        readers: writer.clone(),
+        readers: Readers::new(writer.clone(), None),
         writer,
     })
 }
@@ -93,7 +93,20 @@ async fn open_postgres(url: &str) -> Result<EnginePools, DbError> {
         .map_err(|_| DbError::BadUrl("a part of the postgres: address is malformed"))?
         .application_name("quartermaster")
         .statement_cache_capacity(STATEMENT_CACHE);
-    let pool = PgPoolOptions::new()
+    let writers: PgPool = postgres_pool()
+        .connect_with(options.clone())
+        .await
+        .map_err(unreachable)?;
+    migrations::bring_up_postgres(&writers).await?;
+    let readers = postgres_pool().connect_lazy_with(options);
+    Ok(EnginePools::Postgres {
+        writers,
+        readers: Readers::new(readers, Some(TRUSTED_FOR)),
+    })
+}
+
+fn postgres_pool() -> PgPoolOptions {
+    PgPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .test_before_acquire(false)
@@ -107,10 +120,7 @@ async fn open_postgres(url: &str) -> Result<EnginePools, DbError> {
         })
         .after_connect(|connection, _| {
             Box::pin(async move { connection.execute(POSTGRES_SETTINGS).await.map(|_| ()) })
-        });
-    let pool: PgPool = pool.connect_with(options).await.map_err(unreachable)?;
-    migrations::bring_up_postgres(&pool).await?;
-    Ok(EnginePools::Postgres(pool))
+        })
 }
 
 /// While connecting, whatever the server says means that it cannot be used.
@@ -121,7 +131,8 @@ fn unreachable(error: sqlx::Error) -> DbError {
 /// Our statements are short: compiling them to machine code costs more than running them.
 const POSTGRES_SETTINGS: &str =
     "SET jit = off; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s'";
-const POSTGRES_CONNECTIONS: u32 = 16;
+/// For reading, and as many again for writing.
+const POSTGRES_CONNECTIONS: u32 = 10;
 /// A connection used this recently is not asked whether it still lives.
 const TRUSTED_FOR: Duration = Duration::from_secs(5);
 const READERS: u32 = 4;

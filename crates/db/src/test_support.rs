@@ -83,7 +83,7 @@ impl Db {
         let sql = AssertSqlSafe(sql.to_owned());
         Ok(match self.pools() {
             EnginePools::Sqlite { writer, .. } => writer.execute(sql).await?.rows_affected(),
-            EnginePools::Postgres(pool) => pool.execute(sql).await?.rows_affected(),
+            EnginePools::Postgres { writers, .. } => writers.execute(sql).await?.rows_affected(),
         })
     }
 }

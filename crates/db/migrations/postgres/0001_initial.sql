@@ -280,7 +280,7 @@ CREATE UNIQUE INDEX jobs_queued ON jobs (kind, key) WHERE state = 'queued';
 CREATE UNIQUE INDEX jobs_running ON jobs (kind, key) WHERE state = 'running';
 CREATE INDEX jobs_due ON jobs (run_at) WHERE state = 'queued';
 CREATE INDEX jobs_leases ON jobs (lease_until) WHERE state = 'running';
-CREATE INDEX jobs_by_key ON jobs (kind, key, id);
+CREATE INDEX jobs_newest ON jobs (kind, key, id);
 CREATE INDEX jobs_finished ON jobs (finished_at) WHERE finished_at IS NOT NULL;
 
 CREATE TABLE api_tokens (

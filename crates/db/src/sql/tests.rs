@@ -73,7 +73,7 @@ async fn both_engines_have_the_same_tables_columns_and_indexes() {
     for (_, db) in &databases {
         seen.push(match db.pools() {
             EnginePools::Sqlite { writer, .. } => names(&writer.fetch_all(SQLITE_NAMES).await.unwrap()),
-            EnginePools::Postgres(pool) => names(&pool.fetch_all(POSTGRES_NAMES).await.unwrap()),
+            EnginePools::Postgres { writers, .. } => names(&writers.fetch_all(POSTGRES_NAMES).await.unwrap()),
         });
     }
     assert!(seen[0].len() > 180, "{}", seen[0].len());
@@ -106,14 +106,14 @@ async fn a_reading_connection_to_a_file_cannot_write() {
     let EnginePools::Sqlite { readers, .. } = db.pools() else {
         panic!("SQLite was asked for")
     };
-    assert!(readers.execute("DELETE FROM settings").await.is_err());
+    assert!(readers.pool().execute("DELETE FROM settings").await.is_err());
 }
 
 async fn prepare(db: &Db, sql: &'static Sql) -> Result<usize, sqlx::Error> {
     let text = sql.text(db.engine()).into_sql_str();
     Ok(match db.pools() {
         EnginePools::Sqlite { writer, .. } => writer.prepare(text).await?.columns().len(),
-        EnginePools::Postgres(pool) => pool.prepare(text).await?.columns().len(),
+        EnginePools::Postgres { writers, .. } => writers.prepare(text).await?.columns().len(),
     })
 }
 

@@ -8,6 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
+    time::Duration,
 };
 
 #[tokio::test]
@@ -117,6 +118,60 @@ async fn a_deadlock_is_run_again_until_both_have_succeeded() {
             task.await.unwrap().unwrap();
         }
         assert_eq!(runs.load(Ordering::SeqCst), if postgres { 3 } else { 2 });
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_transaction_that_always_loses_is_given_up_after_a_few_attempts() {
+    let Some(server) = test_support::postgres_url() else {
+        println!("left out: SQLite has no serialization failures");
+        return;
+    };
+    let db = test_support::postgres(&server).await;
+    for sql in [
+        "CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS \
+         $$ BEGIN RAISE EXCEPTION 'lost' USING ERRCODE = '40001'; END $$",
+        "CREATE TRIGGER lose BEFORE INSERT ON settings FOR EACH ROW EXECUTE FUNCTION lose()",
+    ] {
+        db.execute_raw(sql).await.unwrap();
+    }
+    let mut runs = 0;
+    let result: Result<(), DbError> = qm_db::run!(db, "test.loses", |tx| {
+        runs += 1;
+        settings::set(tx, "a", "1").await
+    });
+    assert!(matches!(result, Err(DbError::Contended(_))), "{result:?}");
+    assert_eq!(runs, 6);
+}
+
+#[tokio::test]
+async fn readers_come_back_and_those_who_ask_too_many_wait() {
+    on_both(async |db: &Db, _: &Make| {
+        let mut held = Vec::new();
+        let waiting = loop {
+            let reader = tokio::spawn({
+                let db = db.clone();
+                async move { db.read().await }
+            });
+            // A read that does not come at once, when nothing else is to be done, waits for somebody else's.
+            let abort = reader.abort_handle();
+            match tokio::time::timeout(Duration::from_millis(500), reader).await {
+                Ok(conn) => held.push(conn.unwrap().unwrap()),
+                Err(_) => break abort,
+            }
+            assert!(held.len() <= 50, "the readers are limited");
+        };
+        waiting.abort();
+        assert!(held.len() >= 4, "{}", held.len());
+        held.pop();
+        let mut conn = db.read().await.unwrap();
+        // A read that is given up half way must not spoil the connection for the next one.
+        let given_up = tokio::time::timeout(Duration::ZERO, settings::find(&mut conn, "a")).await;
+        drop((given_up, conn));
+        let mut conn = db.read().await.unwrap();
+        assert_eq!(settings::find(&mut conn, "a").await.unwrap(), None);
+        drop((conn, held));
     })
     .await;
 }

@@ -523,3 +523,27 @@ async fn rows_of_unknown_devices_are_refused() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_locked_device_is_worked_on_by_one_transaction_at_a_time() {
+    on_both(async |db: &Db, make: &Make| {
+        let device = make.stored_device(db, "ann@contoso.example").await.id;
+        let mut first = db.begin("test").await.unwrap();
+        devices::lock(&mut first, device).await.unwrap();
+        let second = tokio::spawn({
+            let db = db.clone();
+            async move {
+                let mut tx = db.begin("test").await.unwrap();
+                devices::lock(&mut tx, device).await.unwrap();
+                let found = devices::find(&mut tx, device).await.unwrap().unwrap();
+                found.apps_due
+            }
+        });
+        devices::set_apps_due(&mut first, &[device], false).await.unwrap();
+        assert!(!second.is_finished());
+        first.commit().await.unwrap();
+        assert!(!second.await.unwrap(), "it sees what the first one wrote");
+        write(db, async |tx| devices::lock(tx, make.id()).await.unwrap()).await;
+    })
+    .await;
+}

@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     reason = "a step that fails, fails the test, in helpers too"
 )]
+#![expect(clippy::print_stdout, reason = "a failure tells on which engine")]
 
 mod admin;
 mod catalogue;

@@ -1,7 +1,7 @@
 use crate::fixtures::{Make, NOON, at, on_both, write};
 use qm_core::{
     CommandId, ExchangeId, PageRequest,
-    command::{Command, CommandResult, CommandState},
+    command::{Command, CommandResult, CommandState, Verb},
     session::SessionRow,
 };
 use qm_db::{Db, commands, exchanges, exchanges::Exchange, sessions};
@@ -106,6 +106,35 @@ async fn commands_go_from_the_queue_to_their_answer() {
             let page = commands::list(tx, device, PageRequest::first(2)).await.unwrap();
             let ids: Vec<CommandId> = page.items.iter().map(|command| command.id).collect();
             assert_eq!((ids, page.next), (vec![bare.id, second.id], Some(second.id.0)));
+        })
+        .await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn unanswered_commands_are_put_back_unless_they_must_not_run_twice() {
+    on_both(async |db: &Db, make: &Make| {
+        let device = make.stored_device(db, "ann@contoso.example").await.id;
+        let other = make.stored_device(db, "bob@contoso.example").await.id;
+        let (get, foreign) = (make.command(device), make.command(other));
+        let exec = Command {
+            verb: Verb::Exec,
+            ..make.command(device)
+        };
+        write(db, async |tx| {
+            for command in [&get, &exec, &foreign] {
+                commands::insert(tx, command).await.unwrap();
+            }
+            let all = [get.id, exec.id, foreign.id];
+            assert_eq!(commands::mark_sent(tx, &all, at(1)).await.unwrap(), 3);
+            assert_eq!(commands::requeue_unanswered(tx, device).await.unwrap(), 1);
+            let queued = commands::queued(tx, device, 9).await.unwrap();
+            assert_eq!(
+                queued.iter().map(|command| command.id).collect::<Vec<_>>(),
+                [get.id]
+            );
+            assert_eq!(commands::count_queued(tx, other).await.unwrap(), 0);
         })
         .await;
     })
