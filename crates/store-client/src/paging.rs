@@ -69,15 +69,7 @@ type Broken = (StoreError, bool);
 impl StoreClient {
     /// 6.1: the inventory, all pages.
     pub async fn inventory(&self, query: &InventoryQuery) -> Result<Walk<InventoryEntry>, StoreError> {
-        let listing = Listing {
-            operation: Operation::Inventory,
-            segments: vec!["Inventory"],
-            query: inventory_parameters(query),
-            page_size: query.page_size.max(1),
-            list: "inventoryEntries",
-            read: InventoryEntry::read,
-        };
-        let mut walk = self.walk(&listing).await?;
+        let mut walk = self.walk(&inventory_listing(query)).await?;
         walk.items = last_of_each(walk.items, |entry| entry.key.folded());
         Ok(walk)
     }
@@ -88,20 +80,29 @@ impl StoreClient {
             licenses: vec![LicenseType::Online],
             ..InventoryQuery::default()
         };
-        let walk = self.inventory(&query).await?;
-        Ok(walk
-            .items
-            .into_iter()
-            .find(|entry| entry.key.folded() == key.folded()))
+        let wanted = key.folded();
+        let walk = self
+            .walk_until(&inventory_listing(&query), |entry| entry.key.folded() == wanted)
+            .await?;
+        Ok(walk.items.into_iter().rfind(|entry| entry.key.folded() == wanted))
     }
 
     /// Reads all pages. A refused page size falls back to the default, a token refused in mid-walk starts the walk
     /// over once.
     pub(crate) async fn walk<T>(&self, listing: &Listing<'_, T>) -> Result<Walk<T>, StoreError> {
+        self.walk_until(listing, |_| false).await
+    }
+
+    /// As [`Self::walk`], but no further than the page with the first element that is `enough`.
+    async fn walk_until<T>(
+        &self,
+        listing: &Listing<'_, T>,
+        enough: impl Fn(&T) -> bool,
+    ) -> Result<Walk<T>, StoreError> {
         let mut size = listing.page_size;
         let mut restarted = false;
         loop {
-            match self.walk_once(listing, size).await {
+            match self.walk_once(listing, size, &enough).await {
                 Err((StoreError::Refused { fault, .. }, true))
                     if fault.status == 400 && size > DEFAULT_PAGE =>
                 {
@@ -115,7 +116,12 @@ impl StoreClient {
         }
     }
 
-    async fn walk_once<T>(&self, listing: &Listing<'_, T>, size: u32) -> Result<Walk<T>, Broken> {
+    async fn walk_once<T>(
+        &self,
+        listing: &Listing<'_, T>,
+        size: u32,
+        enough: &impl Fn(&T) -> bool,
+    ) -> Result<Walk<T>, Broken> {
         let mut walk = Walk {
             items: Vec::new(),
             skipped: 0,
@@ -131,8 +137,12 @@ impl StoreClient {
             if page == 0 {
                 walk.began_at = answer.date;
             }
+            let found = answer.list.items.iter().any(enough);
             walk.items.extend(answer.list.items);
             walk.skipped += answer.list.skipped;
+            if found {
+                return Ok(walk);
+            }
             let Some(next) = answer.next else { return Ok(walk) };
             if !used.insert(next.clone()) {
                 return Err((StoreError::PageLoop(listing.operation), false));
@@ -185,6 +195,17 @@ struct Page<T> {
     list: List<T>,
     next: Option<String>,
     date: Option<Timestamp>,
+}
+
+fn inventory_listing(query: &InventoryQuery) -> Listing<'static, InventoryEntry> {
+    Listing {
+        operation: Operation::Inventory,
+        segments: vec!["Inventory"],
+        query: inventory_parameters(query),
+        page_size: query.page_size.max(1),
+        list: "inventoryEntries",
+        read: InventoryEntry::read,
+    }
 }
 
 fn inventory_parameters(query: &InventoryQuery) -> Vec<(&'static str, String)> {

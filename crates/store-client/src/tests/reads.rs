@@ -49,6 +49,30 @@ async fn walks_all_pages_with_the_same_filter() {
 }
 
 #[tokio::test]
+async fn looks_for_one_entry_no_further_than_its_page() {
+    let service = Service::with_token(|seen, _| match token_of(seen) {
+        None => page(&[1], Some("x")),
+        Some("x") => page(&[2], Some("y")),
+        _ => page(&[3], None),
+    })
+    .await;
+    let (client, wanted) = (
+        service.client(),
+        ProductKey {
+            product_id: "9p2".into(),
+            sku_id: "0010".into(),
+        },
+    );
+    let found = client.inventory_entry(&wanted).await.unwrap().unwrap();
+    assert_eq!((found.seat_capacity, service.calls().len()), (Some(2), 2));
+    let unknown = ProductKey {
+        product_id: "9P9".into(),
+        ..wanted
+    };
+    assert_eq!(client.inventory_entry(&unknown).await, Ok(None));
+}
+
+#[tokio::test]
 async fn a_repeated_token_ends_the_walk() {
     let service = Service::with_token(|_, _| page(&[1], Some("again"))).await;
     let error = service

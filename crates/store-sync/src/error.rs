@@ -1,0 +1,89 @@
+//! Why an operation of the synchronization failed.
+
+use qm_content::ContentError;
+use qm_core::{AppId, PackageId};
+use qm_db::DbError;
+use qm_package::PackageError;
+use qm_store_client::{DownloadError, StoreError};
+
+/// Why an operation of the synchronization failed. The texts are for administrators.
+#[derive(Debug, thiserror::Error)]
+pub enum SyncError {
+    /// The content store failed, or the bytes are not those announced.
+    #[error(transparent)]
+    Content(#[from] ContentError),
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] DbError),
+    /// The content network failed.
+    #[error(transparent)]
+    Download(#[from] DownloadError),
+    /// The whole inventory is gone at once, which is taken for a fault of the Store.
+    #[error(
+        "the Store lists no product at all where {known} were known; nothing was removed. If they are really gone, \
+         remove them in the portal one after another, or disconnect the Store"
+    )]
+    EmptyInventory {
+        /// Products of the catalogue.
+        known: usize,
+    },
+    /// The package is listed without an address.
+    #[error("the Store offers no download of `{0}` to this organization")]
+    NoAddress(String),
+    /// The Store has no license for the content.
+    #[error("the Store has no offline license for content `{0}`; check that the app is licensed offline")]
+    NoLicense(String),
+    /// The app or package did not come from the Store.
+    #[error("this app or package did not come from the Store; upload what is missing")]
+    NotFromStore,
+    /// Seats of an app that has none.
+    #[error("the app is not licensed online and has no seats")]
+    NotOnline,
+    /// The package is no longer listed.
+    #[error("the Store no longer lists `{0}`; synchronize the catalogue, then choose again")]
+    PackageGone(String),
+    /// The Store failed or refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No such app.
+    #[error("there is no app {0}")]
+    UnknownApp(AppId),
+    /// The app has no such package.
+    #[error("the app has no package {0}")]
+    UnknownPackage(PackageId),
+    /// Something else than a package came, and no hash vouches for it.
+    #[error("what the Store delivered as `{full_name}` is no package: {source}")]
+    Unreadable {
+        /// As listed.
+        full_name: String,
+        /// Why.
+        source: PackageError,
+    },
+    /// Another package came than listed.
+    #[error("the Store delivered `{found}` in place of `{expected}`")]
+    WrongPackage {
+        /// As listed.
+        expected: String,
+        /// What the file says.
+        found: String,
+    },
+}
+
+impl SyncError {
+    /// Whether the same may succeed later with nothing changed on our side: such a job is worth repeating.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Content(error) => !matches!(error, ContentError::Location(_)),
+            Self::Database(error) => matches!(error, DbError::Contended(_) | DbError::Unavailable(_)),
+            Self::Download(error) => error.is_transient(),
+            Self::EmptyInventory { .. } => true,
+            Self::Store(error) => error.is_transient(),
+            _ => false,
+        }
+    }
+
+    /// Whether the connection to the Store is broken as a whole.
+    pub(crate) fn concerns_connection(&self) -> bool {
+        matches!(self, Self::Store(error) if error.concerns_connection())
+    }
+}
