@@ -191,7 +191,7 @@ impl DerefMut for Tx {
     }
 }
 
-/// The attempts of one [`run!`]: counts them, and says whether another one makes sense.
+/// The attempts of one [`run!`](crate::run): counts them, and says whether another one makes sense.
 pub struct Attempts {
     name: &'static str,
     made: u32,
@@ -206,6 +206,11 @@ impl Attempts {
     /// Starts the next attempt, a little later each time.
     pub async fn begin(&mut self, db: &Db) -> Result<Tx, DbError> {
         if self.made > 0 {
+            tracing::debug!(
+                db.transaction = self.name,
+                db.attempt = self.made + 1,
+                "transaction is tried again"
+            );
             metrics::counter!("db_transaction_retries_total", "name" => self.name).increment(1);
             tokio::time::sleep(FIRST_PAUSE * 2_u32.pow(self.made - 1)).await;
         }
