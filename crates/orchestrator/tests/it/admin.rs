@@ -1,0 +1,171 @@
+//! What administrators do: tokens, groups, repeated requests here; devices, catalogue and uploads in files of their own.
+
+mod catalogue;
+mod devices;
+pub mod server;
+mod uploads;
+
+use qm_core::{DeviceId, PageRequest};
+use qm_orchestrator::{UseCaseError, idempotency::Stored, tokens::NewToken};
+use server::{DAY, NOW, field, is_conflict, is_missing, servers};
+use std::time::Duration;
+
+#[tokio::test]
+async fn an_enrollment_token_is_stored_as_its_digest() {
+    for server in servers().await {
+        let wanted = NewToken {
+            upn: " Ada@Example.com".to_owned(),
+            max_uses: 3,
+            expires_in: Duration::from_mins(1),
+        };
+        let (id, text) = server
+            .orchestrator
+            .create_enrollment_token(&server.caller, wanted)
+            .await
+            .unwrap();
+        let page = PageRequest::first(10);
+        let tokens = qm_db::enrollment_tokens::list(&mut server.db.read().await.unwrap(), page)
+            .await
+            .unwrap();
+        let [token] = tokens.items.as_slice() else {
+            panic!("{tokens:?}")
+        };
+        assert_eq!(
+            (token.id, token.upn.as_str(), token.max_uses),
+            (id, "ada@example.com", 3),
+            "{}",
+            server.engine
+        );
+        assert_eq!(token.expires_at, NOW + Duration::from_mins(1));
+        assert_ne!(token.hash.to_string(), *text.expose());
+        let trail = server.orchestrator.audit_trail(page).await.unwrap().items;
+        let [entry] = trail.as_slice() else {
+            panic!("{trail:?}")
+        };
+        assert_eq!(
+            (entry.actor.as_str(), entry.source.as_deref()),
+            ("ops", Some("192.0.2.7"))
+        );
+        assert_eq!(
+            (entry.action.as_str(), entry.object.clone()),
+            ("enrollment_token.create", id.to_string())
+        );
+        assert!(!entry.detail.contains(text.expose().as_str()));
+    }
+}
+
+#[tokio::test]
+async fn group_names_are_unique_and_members_known() {
+    for server in servers().await {
+        let (a, b) = (
+            server.device("LARCH-1", "ada@example.com").await,
+            server.device("LARCH-2", "bob@example.com").await,
+        );
+        let group = server
+            .orchestrator
+            .create_group(&server.caller, "  Field staff ")
+            .await
+            .unwrap();
+        assert_eq!((group.name.as_str(), group.members.len()), ("Field staff", 0));
+        assert!(
+            is_conflict(
+                server
+                    .orchestrator
+                    .create_group(&server.caller, "Field staff")
+                    .await
+            ),
+            "{}",
+            server.engine
+        );
+        for bad in ["", " ", "a\u{0}b", &"x".repeat(101)] {
+            assert_eq!(
+                field(server.orchestrator.create_group(&server.caller, bad).await),
+                "name"
+            );
+        }
+        let set = async |devices| {
+            server
+                .orchestrator
+                .set_members(&server.caller, group.id, devices)
+                .await
+        };
+        let mut both = vec![a.id, b.id];
+        both.sort_unstable();
+        assert_eq!(set(vec![b.id, a.id, b.id]).await.unwrap().members, both);
+        let unknown = DeviceId::new(NOW, &server.rng);
+        match set(vec![a.id, unknown]).await {
+            Err(UseCaseError::Invalid {
+                field: "device_ids",
+                problem,
+            }) => {
+                assert!(
+                    problem.contains(&unknown.to_string()) && !problem.contains(&a.id.to_string()),
+                    "{problem}"
+                );
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(field(set(vec![a.id; 100_001]).await), "device_ids");
+        // A device that has left does not stand in the way of writing back what was read.
+        server
+            .orchestrator
+            .remove_device(&server.caller, b.id, true)
+            .await
+            .unwrap();
+        assert_eq!(set(both.clone()).await.unwrap().members, both);
+        let groups = server
+            .orchestrator
+            .groups(PageRequest::first(10))
+            .await
+            .unwrap()
+            .items;
+        assert_eq!(groups.len(), 1);
+        assert_eq!(groups[0].members, both);
+        let nowhere = qm_core::GroupId::new(NOW, &server.rng);
+        assert!(is_missing(
+            server
+                .orchestrator
+                .set_members(&server.caller, nowhere, vec![])
+                .await
+        ));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_repeated_for_its_request_for_a_day() {
+    for server in servers().await {
+        let (o, caller) = (&server.orchestrator, &server.caller);
+        let answer = Stored {
+            status: 201,
+            body: "{\"id\":1}".to_owned(),
+        };
+        assert_eq!(
+            o.stored_answer(caller, "k1", "POST /groups {}").await.unwrap(),
+            None
+        );
+        o.store_answer(caller, "k1", "POST /groups {}", &answer)
+            .await
+            .unwrap();
+        let later = Stored {
+            status: 201,
+            body: "{\"id\":2}".to_owned(),
+        };
+        o.store_answer(caller, "k1", "POST /groups {}", &later)
+            .await
+            .unwrap();
+        let repeated = o.stored_answer(caller, "k1", "POST /groups {}").await.unwrap();
+        assert_eq!(repeated, Some(answer), "{}", server.engine);
+        assert!(is_conflict(
+            o.stored_answer(caller, "k1", "POST /groups {\"name\":1}").await
+        ));
+        assert_eq!(
+            o.stored_answer(caller, "k2", "POST /groups {}").await.unwrap(),
+            None
+        );
+        server.clock.advance(DAY + Duration::from_secs(1));
+        assert_eq!(
+            o.stored_answer(caller, "k1", "POST /groups {}").await.unwrap(),
+            None
+        );
+    }
+}

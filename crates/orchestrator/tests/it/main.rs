@@ -1,0 +1,4 @@
+//! The use cases on both databases; PostgreSQL where a server is named.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
+mod admin;
