@@ -106,9 +106,9 @@ impl Round<'_> {
             .filter(|seat| seat.is_active())
             .map(|seat| seat.upn.to_lowercase())
             .collect();
-        let settle = |row: &Seat| match holders.contains(&row.upn) {
-            true => (row.clone(), Settled::Done),
-            false => (row.clone(), Settled::Waiting),
+        let settle = |row: &Seat| {
+            let held = holders.contains(&row.upn);
+            (row.clone(), if held { Settled::Done } else { Settled::Waiting })
         };
         self.record(SeatAction::Assign, rows.iter().map(settle).collect())
             .await

@@ -302,7 +302,7 @@ async fn packages_follow_the_store_and_uploads_stay() {
     qm_db::packages::upsert(&mut tx, &uploaded).await.unwrap();
     tx.commit().await.unwrap();
     setup.sim.update_product(&offline_key(), |product| {
-        product.packages[0].frameworks.truncate(1)
+        product.packages[0].frameworks.truncate(1);
     });
     setup.full().await;
     let packages = setup.packages(offline.id).await;
@@ -341,6 +341,81 @@ async fn a_license_that_goes_by_another_id_is_asked_for_by_that_id() {
         );
         assert_eq!(setup.full().await.licenses, 0);
     }
+}
+
+#[tokio::test]
+async fn a_license_type_that_is_not_known_removes_nothing() {
+    let setup = Setup::new(5).await;
+    setup.full().await;
+    let odd = Fault::Overwrite {
+        field: "licenseType".to_owned(),
+        value: "Leased".into(),
+    };
+    setup.sim.inject(odd.on(Operation::Inventory));
+    let report = setup.full().await;
+    assert_eq!(
+        (report.failures.len(), report.changed.len(), report.removed.len()),
+        (2, 0, 0)
+    );
+    assert_eq!(setup.online().await.state, AppState::Available);
+}
+
+#[tokio::test]
+async fn an_entry_without_a_key_leaves_open_what_is_gone() {
+    let setup = Setup::new(5).await;
+    setup.full().await;
+    let spoiled = Fault::Overwrite {
+        field: "productKey".to_owned(),
+        value: 7.into(),
+    };
+    setup.sim.inject(spoiled.on(Operation::Inventory));
+    let report = setup.full().await;
+    assert_eq!((report.unreadable, report.removed.len()), (2, 0));
+    assert_eq!(setup.offline().await.state, AppState::Available);
+}
+
+#[tokio::test]
+async fn a_seat_lost_at_the_store_is_asked_for_again_where_it_is_needed() {
+    let setup = Setup::new(9).await;
+    setup.full().await;
+    let app = setup.online().await.id;
+    setup.enter(app, SeatState::Assigned, &USERS[..2]).await;
+    // A reason without the deployment around it.
+    setup.db.execute_raw("PRAGMA foreign_keys = OFF").await.unwrap();
+    let reason = "INSERT INTO seat_reasons (seat_id, target_id) SELECT id, randomblob(16) FROM seats WHERE upn LIKE 'ann%'";
+    assert_eq!(setup.db.execute_raw(reason).await.unwrap(), 1);
+    let report = setup.sync.synchronize(Mode::Reconcile).await.unwrap();
+    assert_eq!((report.seats_lost, report.seat_work), (2, vec![app]));
+    assert_eq!(setup.seat_state(app, USERS[0]).await, SeatState::Assigning);
+    assert_eq!(setup.seat_state(app, USERS[1]).await, SeatState::Reclaimed);
+}
+
+#[tokio::test]
+async fn the_operations_can_run_in_tasks_of_their_own() {
+    let setup = Setup::new(5).await;
+    let sync = setup.sync.clone();
+    let report = tokio::spawn(async move { sync.synchronize(Mode::Reconcile).await })
+        .await
+        .unwrap();
+    assert_eq!(report.unwrap().products, 2);
+    let (sync, app) = (setup.sync.clone(), setup.online().await.id);
+    let packages: Vec<_> = setup
+        .packages(app)
+        .await
+        .iter()
+        .map(|package| package.id)
+        .collect();
+    let task = tokio::spawn(async move {
+        (
+            sync.seat_round(app).await,
+            sync.fetch_content(app, &packages).await,
+        )
+    });
+    let (round, fetched) = task.await.unwrap();
+    assert_eq!(
+        (round.unwrap().changes.len(), fetched.unwrap().packages.len()),
+        (0, 1)
+    );
 }
 
 #[tokio::test]

@@ -87,7 +87,7 @@ async fn a_missing_license_comes_along() {
     setup.db.execute_raw("DELETE FROM licenses").await.unwrap();
     let fetched = setup.sync.fetch_content(app.id, &[main]).await.unwrap();
     let content_id = main_package(&setup, &app).await.content_id.unwrap();
-    assert_eq!(fetched.licenses, [content_id.clone()]);
+    assert_eq!(fetched.licenses, std::slice::from_ref(&content_id));
     let mut conn = setup.db.read().await.unwrap();
     assert!(
         licenses::find(&mut conn, app.id, &content_id)
