@@ -1,9 +1,12 @@
 //! Who may use the admin API.
 
 use crate::{Orchestrator, UseCaseError};
-use qm_core::{ApiTokenId, Secret, Sha256, access::{ApiToken, Role}};
-use qm_db::{Db, DbError, api_tokens, run};
+use qm_core::{
+    ApiTokenId, Secret, Sha256,
+    access::{ApiToken, Role},
+};
 use qm_core::{Clock, Rng};
+use qm_db::{Db, DbError, api_tokens, run};
 use sha2::Digest as _;
 
 /// Whoever calls the admin API.
@@ -22,9 +25,18 @@ pub struct Caller {
 impl Orchestrator {
     /// Who holds this token; `None` for a token that is not known. Tokens have 256 random bits: looking one up by
     /// its digest tells nothing about the others.
-    pub async fn authenticate(&self, token: &str, source: Option<String>) -> Result<Option<Caller>, UseCaseError> {
+    pub async fn authenticate(
+        &self,
+        token: &str,
+        source: Option<String>,
+    ) -> Result<Option<Caller>, UseCaseError> {
         let found = api_tokens::find_by_hash(&mut self.db.read().await?, &digest(token)).await?;
-        Ok(found.map(|token| Caller { token_id: token.id, name: token.name, role: token.role, source }))
+        Ok(found.map(|token| Caller {
+            token_id: token.id,
+            name: token.name,
+            role: token.role,
+            source,
+        }))
     }
 }
 
@@ -38,8 +50,13 @@ pub async fn create_api_token(
 ) -> Result<Secret<String>, DbError> {
     let text = rng.token();
     let now = clock.now();
-    let token =
-        ApiToken { id: ApiTokenId::new(now, rng), name: name.to_owned(), role, hash: digest(&text), created_at: now };
+    let token = ApiToken {
+        id: ApiTokenId::new(now, rng),
+        name: name.to_owned(),
+        role,
+        hash: digest(&text),
+        created_at: now,
+    };
     run!(db, "api_token.create", |tx| api_tokens::insert(tx, &token).await)?;
     Ok(Secret::new(text))
 }

@@ -3,7 +3,10 @@
 use crate::Orchestrator;
 use bytes::Bytes;
 use futures_util::Stream;
-use qm_content::{Content, LinkError, range::{self, Selection}};
+use qm_content::{
+    Content, LinkError,
+    range::{self, Selection},
+};
 use qm_core::Sha256;
 use std::{io, ops::Range};
 
@@ -76,12 +79,20 @@ impl Orchestrator {
         conditions: Conditions<'_>,
     ) -> Result<Download, DownloadError> {
         let sha256 = self.links.verify(sha256, file_name, query, self.clock.now())?;
-        if conditions.if_none_match.is_some_and(|header| range::if_none_match(header, &sha256)) {
+        if conditions
+            .if_none_match
+            .is_some_and(|header| range::if_none_match(header, &sha256))
+        {
             return Ok(Download::Unchanged(sha256));
         }
         let content = self.content.reader(&sha256).await?.ok_or(DownloadError::Gone)?;
-        let file = File { content, media_type: media_type(file_name) };
-        let fresh = conditions.if_range.is_none_or(|header| range::if_range(header, &sha256));
+        let file = File {
+            content,
+            media_type: media_type(file_name),
+        };
+        let fresh = conditions
+            .if_range
+            .is_none_or(|header| range::if_range(header, &sha256));
         let wanted = if fresh { conditions.range } else { None };
         let size = file.size();
         Ok(match range::parse(wanted, size) {
@@ -96,5 +107,6 @@ impl Orchestrator {
 }
 
 fn media_type(file_name: &str) -> &'static str {
-    qm_package::PackageFormat::from_file_name(file_name).map_or("application/octet-stream", |f| f.media_type())
+    qm_package::PackageFormat::from_file_name(file_name)
+        .map_or("application/octet-stream", |f| f.media_type())
 }

@@ -22,11 +22,18 @@ impl Orchestrator {
         let (upn, password) = request.credential.on_premises()?;
         let token = self.token_of(&upn, password.expose()).await?;
         let TokenRequest::Issue { pkcs10, device_id } = &request.request else {
-            return Err(Fault::new(FaultKind::NotSupported, "This server does not renew certificates yet; enroll again."));
+            return Err(Fault::new(
+                FaultKind::NotSupported,
+                "This server does not renew certificates yet; enroll again.",
+            ));
         };
         let csr = CertificateRequest::parse(pkcs10)
             .map_err(|error| Fault::new(FaultKind::CertificateRequest, error.to_string()))?;
-        if let Some(document) = self.repeated(&token, device_id, &csr).await.map_err(unavailable)? {
+        if let Some(document) = self
+            .repeated(&token, device_id, &csr)
+            .await
+            .map_err(unavailable)?
+        {
             return Ok(document);
         }
         if token.expires_at <= self.clock.now() {
@@ -43,7 +50,9 @@ impl Orchestrator {
 
     async fn token_of(&self, upn: &str, password: &str) -> Result<EnrollmentToken, Fault> {
         let mut conn = self.db.read().await.map_err(unavailable)?;
-        let token = enrollment_tokens::find_by_hash(&mut conn, &digest(password)).await.map_err(unavailable)?;
+        let token = enrollment_tokens::find_by_hash(&mut conn, &digest(password))
+            .await
+            .map_err(unavailable)?;
         match token {
             Some(token) if token.upn == upn => Ok(token),
             _ => {
@@ -60,10 +69,13 @@ impl Orchestrator {
         csr: &CertificateRequest,
     ) -> Result<Option<Secret<Vec<u8>>>, DbError> {
         let mut conn = self.db.read().await?;
-        let reply = enrollment_tokens::find_reply(&mut conn, token.id, dm_id, &csr.public_key_digest()).await?;
+        let reply =
+            enrollment_tokens::find_reply(&mut conn, token.id, dm_id, &csr.public_key_digest()).await?;
         let Some(reply) = reply else { return Ok(None) };
         let device = devices::find(&mut conn, reply.device_id).await?;
-        Ok(device.filter(|d| d.state.is_enrolled()).map(|_| Secret::new(reply.response)))
+        Ok(device
+            .filter(|d| d.state.is_enrolled())
+            .map(|_| Secret::new(reply.response)))
     }
 
     async fn issue(
@@ -75,10 +87,16 @@ impl Orchestrator {
     ) -> Result<Secret<Vec<u8>>, Fault> {
         let now = self.clock.now();
         let device = new_device(DeviceId::new(now, &self.rng), token, dm_id, context, now);
-        let issued = self.authority.issue(csr, device.id, now, VALIDITY, &self.rng).map_err(|error| {
-            tracing::error!(%error, "a device certificate could not be issued");
-            Fault::new(FaultKind::EnrollmentServer, "The certificate could not be issued.")
-        })?;
+        let issued = self
+            .authority
+            .issue(csr, device.id, now, VALIDITY, &self.rng)
+            .map_err(|error| {
+                tracing::error!(%error, "a device certificate could not be issued");
+                Fault::new(
+                    FaultKind::EnrollmentServer,
+                    "The certificate could not be issued.",
+                )
+            })?;
         let document = self.provisioning_document(&device, &issued).encode();
         let reply = EnrollmentReply {
             token_id: token.id,
@@ -88,9 +106,13 @@ impl Orchestrator {
             response: document.expose().clone(),
             created_at: now,
         };
-        let stored = run!(self.db, "device.enroll", |tx| self.store(tx, &device, &issued, &reply, now).await);
+        let stored = run!(self.db, "device.enroll", |tx| self
+            .store(tx, &device, &issued, &reply, now)
+            .await);
         if !stored.map_err(unavailable)? {
-            return Err(refused("The enrollment token has been used up or has expired; ask for a new one."));
+            return Err(refused(
+                "The enrollment token has been used up or has expired; ask for a new one.",
+            ));
         }
         tracing::info!(device.id = %device.id, device.kind = %device.kind, "device enrolled");
         Ok(document)
@@ -122,7 +144,10 @@ impl Orchestrator {
             kind: device.kind,
             root_certificate: self.authority.certificate().to_vec(),
             client_certificate: issued.der.clone(),
-            renewal: Renewal { automatic: false, ..Renewal::default() },
+            renewal: Renewal {
+                automatic: false,
+                ..Renewal::default()
+            },
             account: DmAccount {
                 display_name: "Quartermaster".to_owned(),
                 address: format!("{}/ManagementServer/Manage.svc", self.settings.management_url),
@@ -146,8 +171,14 @@ impl Orchestrator {
 /// 5 calls 3 minutes apart, 8 calls 15 minutes apart, then every 4 hours, and at sign-in: without push, nothing else
 /// tells a device that there is work.
 const POLL: PollSchedule = PollSchedule {
-    first: Retries { count: number(5), interval_minutes: 3 },
-    second: Retries { count: number(8), interval_minutes: 15 },
+    first: Retries {
+        count: number(5),
+        interval_minutes: 3,
+    },
+    second: Retries {
+        count: number(8),
+        interval_minutes: 15,
+    },
     remaining_minutes: number(240),
     on_login: true,
     on_first_login_of_all_users: true,
@@ -191,12 +222,14 @@ fn new_device(
     }
 }
 
-
 fn refused(text: &str) -> Fault {
     Fault::new(FaultKind::Authentication, text)
 }
 
 fn unavailable(error: DbError) -> Fault {
     tracing::error!(%error, "an enrollment could not be stored");
-    Fault::new(FaultKind::EnrollmentServer, "The server cannot store the enrollment at the moment; try again later.")
+    Fault::new(
+        FaultKind::EnrollmentServer,
+        "The server cannot store the enrollment at the moment; try again later.",
+    )
 }

@@ -91,7 +91,10 @@ fn mask_item(item: &mut Item) {
         .unwrap_or_default();
     match leaf(uri).as_str() {
         "hostedinstall" => {
-            let shown = item.data.take().map(|data| without_queries(&data, item.more_data));
+            let shown = item
+                .data
+                .take()
+                .map(|data| without_queries(&data, item.more_data));
             item.data = shown;
         }
         name if SECRET_LEAVES.contains(&name) => mask_data(item),

@@ -15,7 +15,10 @@ pub struct LastSeen(Mutex<HashMap<DeviceId, Timestamp>>);
 impl LastSeen {
     /// Remembers a device.
     pub fn note(&self, device: DeviceId, at: Timestamp) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(device, at);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(device, at);
     }
 
     fn take(&self) -> HashMap<DeviceId, Timestamp> {

@@ -97,10 +97,30 @@ pub struct Orchestrator {
 impl Orchestrator {
     /// Puts the parts together. Nothing runs until [`worker`] is started.
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { db, content, links, authority, store, clock, rng, settings } = parts;
+        let Parts {
+            db,
+            content,
+            links,
+            authority,
+            store,
+            clock,
+            rng,
+            settings,
+        } = parts;
         let last_seen = last_seen::LastSeen::default();
         let wake = Notify::new();
-        Arc::new(Self { db, content, links, authority, store, clock, rng, settings, last_seen, wake })
+        Arc::new(Self {
+            db,
+            content,
+            links,
+            authority,
+            store,
+            clock,
+            rng,
+            settings,
+            last_seen,
+            wake,
+        })
     }
 
     /// The present moment.

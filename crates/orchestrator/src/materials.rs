@@ -54,23 +54,41 @@ impl Catalogue {
 
     /// The package that was chosen for a target; none for installs by the Store, which chooses itself.
     pub async fn package(&mut self, conn: &mut Conn, target: &Target) -> Result<Option<Package>, DbError> {
-        let Some(id) = target.package_id else { return Ok(None) };
-        Ok(self.packages(conn, target.app_id).await?.iter().find(|package| package.id == id).cloned())
+        let Some(id) = target.package_id else {
+            return Ok(None);
+        };
+        Ok(self
+            .packages(conn, target.app_id)
+            .await?
+            .iter()
+            .find(|package| package.id == id)
+            .cloned())
     }
 }
 
 /// What is known of a device for the choice of packages; `None` until its architecture was read.
 pub fn profile(device: &Device) -> Option<DeviceProfile> {
-    Some(DeviceProfile { architecture: device.architecture?, os_version: device.os_version })
+    Some(DeviceProfile {
+        architecture: device.architecture?,
+        os_version: device.os_version,
+    })
 }
 
 /// The license that a package needs: for its content id, else the app's only one.
 pub fn license_for<'a>(package: &Package, licenses: &'a [OfflineLicense]) -> Option<&'a OfflineLicense> {
-    let matching = |l: &&OfflineLicense| package.content_id.as_ref().is_some_and(|id| l.content_id.eq_ignore_ascii_case(id));
-    licenses.iter().find(matching).or_else(|| match (licenses, &package.content_id) {
-        ([only], None) => Some(only),
-        _ => None,
-    })
+    let matching = |l: &&OfflineLicense| {
+        package
+            .content_id
+            .as_ref()
+            .is_some_and(|id| l.content_id.eq_ignore_ascii_case(id))
+    };
+    licenses
+        .iter()
+        .find(matching)
+        .or_else(|| match (licenses, &package.content_id) {
+            ([only], None) => Some(only),
+            _ => None,
+        })
 }
 
 impl Orchestrator {
@@ -82,8 +100,12 @@ impl Orchestrator {
         device: &Device,
         target: &Target,
     ) -> Result<Option<Materials>, DbError> {
-        let Some(app) = catalogue.app(conn, target.app_id).await? else { return Ok(None) };
-        let Some(family_name) = app.package_family_name.clone() else { return Ok(None) };
+        let Some(app) = catalogue.app(conn, target.app_id).await? else {
+            return Ok(None);
+        };
+        let Some(family_name) = app.package_family_name.clone() else {
+            return Ok(None);
+        };
         let source = if target.intent == Intent::Uninstall {
             origin(&app, &family_name, &device_apps::all(conn, device.id).await?)
         } else {
@@ -91,9 +113,15 @@ impl Orchestrator {
         };
         let delivery = match app.license {
             LicenseKind::Online => store_delivery(&app),
-            LicenseKind::Offline | LicenseKind::None => self.hosted(conn, catalogue, &app, device, target).await?,
+            LicenseKind::Offline | LicenseKind::None => {
+                self.hosted(conn, catalogue, &app, device, target).await?
+            }
         };
-        Ok(delivery.map(|delivery| Materials { family_name, source, delivery }))
+        Ok(delivery.map(|delivery| Materials {
+            family_name,
+            source,
+            delivery,
+        }))
     }
 
     async fn hosted(
@@ -105,11 +133,16 @@ impl Orchestrator {
         target: &Target,
     ) -> Result<Option<Delivery>, DbError> {
         if target.intent == Intent::Uninstall {
-            return Ok(Some(Delivery::Hosted { install: HostedInstall::default(), license: None }));
+            return Ok(Some(Delivery::Hosted {
+                install: HostedInstall::default(),
+                license: None,
+            }));
         }
         let licenses = catalogue.licenses(conn, app.id).await?.to_vec();
         let packages = catalogue.packages(conn, app.id).await?;
-        let Some(choice) = choice_for(packages, device, target) else { return Ok(None) };
+        let Some(choice) = choice_for(packages, device, target) else {
+            return Ok(None);
+        };
         let Some(install) = self.hosted_install(&choice, target.context, device, self.clock.now()) else {
             return Ok(None);
         };
@@ -128,17 +161,26 @@ impl Orchestrator {
         device: &Device,
         now: Timestamp,
     ) -> Option<HostedInstall> {
-        let dependencies: Option<Vec<_>> = choice.frameworks.iter().map(|p| self.package_link(p, now)).collect();
+        let dependencies: Option<Vec<_>> = choice
+            .frameworks
+            .iter()
+            .map(|p| self.package_link(p, now))
+            .collect();
         Some(HostedInstall {
             package_uri: self.package_link(choice.package, now)?,
             dependencies: dependencies?,
-            validate_dependencies: context == Context::Device && device.os_version.is_some_and(|v| v.build() >= 19041),
+            validate_dependencies: context == Context::Device
+                && device.os_version.is_some_and(|v| v.build() >= 19041),
             ..HostedInstall::default()
         })
     }
 
     fn package_link(&self, package: &Package, now: Timestamp) -> Option<String> {
-        let link = self.links.link(&package.sha256?, &package.file_name, now + self.settings.link_life);
+        let link = self.links.link(
+            &package.sha256?,
+            &package.file_name,
+            now + self.settings.link_life,
+        );
         Some(format!("{}{link}", self.settings.enrollment_url))
     }
 }
@@ -168,13 +210,21 @@ fn store_delivery(app: &App) -> Option<Delivery> {
 
 /// Where the inventory shows the app, else where it belongs by its signature.
 fn origin(app: &App, family_name: &str, installed: &[InstalledApp]) -> Source {
-    let seen = installed.iter().find(|a| a.package_family_name.eq_ignore_ascii_case(family_name));
-    seen.and_then(|a| a.source.as_deref()).and_then(Source::parse).unwrap_or_else(|| default_origin(app))
+    let seen = installed
+        .iter()
+        .find(|a| a.package_family_name.eq_ignore_ascii_case(family_name));
+    seen.and_then(|a| a.source.as_deref())
+        .and_then(Source::parse)
+        .unwrap_or_else(|| default_origin(app))
 }
 
 /// Store-signed apps are `AppStore` however they were delivered; an uploaded one with a license is one of those.
 fn default_origin(app: &App) -> Source {
-    if app.source == AppSource::Store || app.license == LicenseKind::Offline { Source::AppStore } else { Source::NonStore }
+    if app.source == AppSource::Store || app.license == LicenseKind::Offline {
+        Source::AppStore
+    } else {
+        Source::NonStore
+    }
 }
 
 /// The architecture that a plan assumes for devices whose inventory was not read yet.

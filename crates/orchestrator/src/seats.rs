@@ -18,18 +18,33 @@ const CHUNK: u32 = 500;
 
 impl Orchestrator {
     /// Enters claims for the seats of these targets: one seat for each user, one reason for each target.
-    pub(crate) async fn claim_seats(&self, tx: &mut Tx, wanted: &[Target], now: Timestamp) -> Result<(), DbError> {
-        let Some(app_id) = wanted.first().map(|target| target.app_id) else { return Ok(()) };
-        let new: Vec<_> = users(wanted).into_iter().map(|upn| self.claim(app_id, upn, now)).collect();
+    pub(crate) async fn claim_seats(
+        &self,
+        tx: &mut Tx,
+        wanted: &[Target],
+        now: Timestamp,
+    ) -> Result<(), DbError> {
+        let Some(app_id) = wanted.first().map(|target| target.app_id) else {
+            return Ok(());
+        };
+        let new: Vec<_> = users(wanted)
+            .into_iter()
+            .map(|upn| self.claim(app_id, upn, now))
+            .collect();
         seats::insert_missing(tx, &new).await?;
         let upns: Vec<_> = new.iter().map(|seat| seat.upn.clone()).collect();
         let held = seats::find_many(tx, app_id, &upns).await?;
-        for seat in held.iter().filter(|s| !matches!(s.state, SeatState::Assigned | SeatState::Assigning)) {
+        for seat in held
+            .iter()
+            .filter(|s| !matches!(s.state, SeatState::Assigned | SeatState::Assigning))
+        {
             seats::set_state(tx, seat.id, seat.state, SeatState::Assigning, REASON, now).await?;
         }
         let by_user: HashMap<&str, SeatId> = held.iter().map(|seat| (seat.upn.as_str(), seat.id)).collect();
-        let reasons: Vec<_> =
-            wanted.iter().filter_map(|t| by_user.get(t.upn.as_str()).map(|seat| (*seat, t.id))).collect();
+        let reasons: Vec<_> = wanted
+            .iter()
+            .filter_map(|t| by_user.get(t.upn.as_str()).map(|seat| (*seat, t.id)))
+            .collect();
         seats::add_reasons(tx, &reasons).await?;
         let ids: Vec<_> = held.iter().map(|seat| seat.id).collect();
         seats::set_reason(tx, &ids, REASON).await
@@ -37,15 +52,35 @@ impl Orchestrator {
 
     fn claim(&self, app_id: AppId, upn: String, now: Timestamp) -> Seat {
         let id = SeatId::new(now, &self.rng);
-        Seat { id, app_id, upn, state: SeatState::Assigning, reason: REASON.to_owned(), since: now, attempts: 0 }
+        Seat {
+            id,
+            app_id,
+            upn,
+            state: SeatState::Assigning,
+            reason: REASON.to_owned(),
+            since: now,
+            attempts: 0,
+        }
     }
 
     /// A target has become final: gives back the seat that nothing needs any more. Whether a job was enqueued.
-    pub(crate) async fn settle_seat(&self, tx: &mut Tx, target: &Target, now: Timestamp) -> Result<bool, DbError> {
+    pub(crate) async fn settle_seat(
+        &self,
+        tx: &mut Tx,
+        target: &Target,
+        now: Timestamp,
+    ) -> Result<bool, DbError> {
         match (target.intent, target.state) {
             (Intent::Uninstall, TargetState::Removed) => self.release_installs(tx, target, now).await,
             (Intent::Required, TargetState::Failed | TargetState::Cancelled | TargetState::NotApplicable) => {
-                release_seat_reason(tx, now, &self.rng, target, "the deployment ended without an installation").await
+                release_seat_reason(
+                    tx,
+                    now,
+                    &self.rng,
+                    target,
+                    "the deployment ended without an installation",
+                )
+                .await
             }
             _ => Ok(false),
         }
@@ -53,10 +88,14 @@ impl Orchestrator {
 
     /// The installations on this device were the reasons; they are gone with the app.
     async fn release_installs(&self, tx: &mut Tx, removal: &Target, now: Timestamp) -> Result<bool, DbError> {
-        let Some(seat) = seats::find(tx, removal.app_id, &removal.upn).await? else { return Ok(false) };
+        let Some(seat) = seats::find(tx, removal.app_id, &removal.upn).await? else {
+            return Ok(false);
+        };
         let mut enqueued = false;
         for id in seats::reasons_of(tx, seat.id).await? {
-            let Some(install) = targets::find(tx, id).await? else { continue };
+            let Some(install) = targets::find(tx, id).await? else {
+                continue;
+            };
             if install.device_id == removal.device_id && install.state.is_final() {
                 enqueued |= release_seat_reason(tx, now, &self.rng, &install, "the app was removed").await?;
             }
@@ -74,7 +113,14 @@ impl Orchestrator {
     ) -> Result<JobId, DbError> {
         let now = self.clock.now();
         let id = JobId::new(now, &self.rng);
-        let job = NewJob { id, kind, key: app.to_string(), payload: String::new(), run_at, created_at: now };
+        let job = NewJob {
+            id,
+            kind,
+            key: app.to_string(),
+            payload: String::new(),
+            run_at,
+            created_at: now,
+        };
         jobs::enqueue(tx, &job).await
     }
 
@@ -96,8 +142,12 @@ impl Orchestrator {
         let by_user: HashMap<&str, &Seat> = held.iter().map(|seat| (seat.upn.as_str(), seat)).collect();
         let mut count = 0;
         for target in &waiting {
-            let Some(seat) = by_user.get(target.upn.as_str()) else { continue };
-            let Some(after) = follow(target, seat, now) else { continue };
+            let Some(seat) = by_user.get(target.upn.as_str()) else {
+                continue;
+            };
+            let Some(after) = follow(target, seat, now) else {
+                continue;
+            };
             if targets::update(tx, &after, target.state).await? {
                 count += 1;
                 self.settle_seat(tx, &after, now).await?;

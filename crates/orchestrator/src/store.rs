@@ -9,16 +9,33 @@ impl Orchestrator {
     pub async fn request_store_sync(&self, caller: &Caller) -> Result<JobId, UseCaseError> {
         if self.store.is_none() {
             return Err(UseCaseError::Conflict(
-                "no Store service is configured: add the section [store] to the configuration and restart".to_owned(),
+                "no Store service is configured: add the section [store] to the configuration and restart"
+                    .to_owned(),
             ));
         }
         let now = self.clock.now();
         let id: Result<JobId, UseCaseError> = run!(self.db, "store.sync", |tx| {
             let id = JobId::new(now, &self.rng);
             let (key, payload) = (STORE.to_owned(), "full".to_owned());
-            let job = NewJob { id, kind: JobKind::StoreSync, key, payload, run_at: now, created_at: now };
+            let job = NewJob {
+                id,
+                kind: JobKind::StoreSync,
+                key,
+                payload,
+                run_at: now,
+                created_at: now,
+            };
             let id = jobs::enqueue(tx, &job).await?;
-            audit::record(tx, now, &self.rng, caller, "store.sync", id, serde_json::json!({})).await?;
+            audit::record(
+                tx,
+                now,
+                &self.rng,
+                caller,
+                "store.sync",
+                id,
+                serde_json::json!({}),
+            )
+            .await?;
             Ok(id)
         });
         self.wake.notify_one();

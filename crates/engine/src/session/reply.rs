@@ -1,6 +1,6 @@
 //! The next message of the server: statuses first, then as many due commands as fit.
 
-use super::{AppsProgress, Purpose, Received, SOURCES, Sent, Session};
+use super::{AppsProgress, Purpose, Received, SOURCES, Sent, Session, Step};
 use qm_core::{TargetId, command, deployment::Context};
 use qm_csp::{CspCommand, app_management as csp, device_management};
 use qm_syncml::{Alert, Command, Header, Message, Status};
@@ -31,6 +31,15 @@ pub struct TargetOrder {
     pub context: Context,
     /// What to send, in order.
     pub commands: Vec<(Purpose, CspCommand)>,
+}
+
+impl TargetOrder {
+    /// Whether it only asks how a job stands.
+    fn asks(&self) -> bool {
+        self.commands
+            .iter()
+            .any(|(purpose, _)| matches!(purpose, Purpose::Target { step: Step::Poll, .. }))
+    }
 }
 
 /// How much one message and one session may carry.
@@ -171,9 +180,18 @@ impl Writer {
             let settings = tagged(&Purpose::Setting, work.settings.clone());
             self.session.settings_sent = self.send_group(settings, budget);
         }
-        if work.apps && !self.session.apps_asked {
+        // The inventory is read once in a session: after the jobs were asked whether they have ended.
+        if work.apps && !self.session.apps_asked && !self.asks_something(work) {
             self.session.apps_asked = self.send_apps(budget);
         }
+    }
+
+    /// Whether at least one of the questions leaves with this message: those for an absent user do not.
+    fn asks_something(&self, work: &Work) -> bool {
+        let here = self.session.user_is_here();
+        work.targets
+            .iter()
+            .any(|order| order.asks() && (here || order.context == Context::Device))
     }
 
     fn send_apps(&mut self, budget: Budget) -> bool {

@@ -515,3 +515,36 @@ fn every_command_of_the_device_gets_a_status_in_order() {
         ]
     );
 }
+
+#[test]
+fn the_inventory_waits_for_the_answers_of_the_jobs() {
+    let rng = Rng::seeded(4);
+    let id = qm_core::TargetId::new(NOW, &rng);
+    let poll = |context| TargetOrder {
+        id,
+        context,
+        commands: vec![(
+            Purpose::Target { id, step: Step::Poll },
+            qm_csp::app_management::poll_slot(context, "Fabrik.Notes_z1enpheh36ccm"),
+        )],
+    };
+    let due = |context| Work {
+        apps: true,
+        targets: vec![poll(context)],
+        ..Work::default()
+    };
+    let asked = start(due(Context::User));
+    assert_eq!(asked.told, [Purpose::Target { id, step: Step::Poll }]);
+    assert!(!asked.session.apps_asked);
+    let first = package_1("none");
+    let absent = reply(
+        &first.header,
+        receive(Session::default(), &first),
+        due(Context::User),
+        Budget::default(),
+    );
+    assert!(
+        absent.session.apps_asked,
+        "nothing can be asked for an absent user"
+    );
+}

@@ -29,7 +29,8 @@ pub async fn admit(
 
 /// A device that has just left may repeat its last message: it has not seen the answer.
 fn opens_session(found: &CheckIn, incoming: &Incoming<'_>) -> bool {
-    let live = found.device.state != DeviceState::Ended && found.certificate.state != CertificateState::Revoked;
+    let live =
+        found.device.state != DeviceState::Ended && found.certificate.state != CertificateState::Revoked;
     live || found.session.as_ref().is_some_and(|row| is_repeat(row, incoming))
 }
 
@@ -42,7 +43,9 @@ async fn may_claim(conn: &mut Conn, device: &Device, source: &str) -> Result<boo
     if device.state != DeviceState::Provisional || source.is_empty() {
         return Ok(false);
     }
-    Ok(devices::other_live_device_with_dm_id(conn, source, device.id).await?.is_none())
+    Ok(devices::other_live_device_with_dm_id(conn, source, device.id)
+        .await?
+        .is_none())
 }
 
 /// What to do with a message, by its `MsgID` and the last one answered.

@@ -75,9 +75,12 @@ impl<'a> Visit<'a> {
         if self.device.hardware_id.is_empty() {
             return Ok(());
         }
-        let older = devices::predecessors(tx, &self.device.hardware_id, &self.device.upn, self.device.id).await?;
+        let older =
+            devices::predecessors(tx, &self.device.hardware_id, &self.device.upn, self.device.id).await?;
         for device in older.iter().filter(|d| d.enrolled_at <= self.device.enrolled_at) {
-            self.server.end_device(tx, device, EndReason::Superseded, self.now).await?;
+            self.server
+                .end_device(tx, device, EndReason::Superseded, self.now)
+                .await?;
             self.jobs = true;
         }
         Ok(())
@@ -130,8 +133,12 @@ impl<'a> Visit<'a> {
         if self.live.is_empty() {
             self.live = targets::live_for_device(tx, self.device.id).await?;
         }
-        let planned: Vec<_> =
-            self.live.iter().filter(|l| l.target.state == TargetState::Planned).map(|l| l.target.app_id).collect();
+        let planned: Vec<_> = self
+            .live
+            .iter()
+            .filter(|l| l.target.state == TargetState::Planned)
+            .map(|l| l.target.app_id)
+            .collect();
         for app in planned {
             self.server.enqueue(tx, JobKind::Content, app, self.now).await?;
             self.jobs = true;
@@ -146,13 +153,22 @@ impl<'a> Visit<'a> {
         }
     }
 
-    async fn apps_read(&mut self, tx: &mut Tx, context: Context, apps: &[InstalledApp]) -> Result<(), DbError> {
+    async fn apps_read(
+        &mut self,
+        tx: &mut Tx,
+        context: Context,
+        apps: &[InstalledApp],
+    ) -> Result<(), DbError> {
         device_apps::replace(tx, self.device.id, &[context], apps, self.now).await?;
         self.device.apps_read_at = Some(self.now);
         self.device.apps_due = false;
         for target in self.targets(|t| t.context == context) {
-            let Some(app) = self.catalogue.app(tx, target.app_id).await? else { continue };
-            let Some(family) = app.package_family_name.clone() else { continue };
+            let Some(app) = self.catalogue.app(tx, target.app_id).await? else {
+                continue;
+            };
+            let Some(family) = app.package_family_name.clone() else {
+                continue;
+            };
             let wanted = self.catalogue.package(tx, &target).await?;
             let awaited = self.session.awaited.contains(&target.id);
             let change = on_inventory(&target, apps, &family, wanted.as_ref(), awaited, self.now);
@@ -168,12 +184,26 @@ impl<'a> Visit<'a> {
         status: u16,
         results: &[CommandResult],
     ) -> Result<(), DbError> {
-        let state = if StatusCode(status).is_success() { CommandState::Done } else { CommandState::Failed };
-        commands::finish(tx, id, state, Some(i64::from(status)), results, self.now).await.map(|_| ())
+        let state = if StatusCode(status).is_success() {
+            CommandState::Done
+        } else {
+            CommandState::Failed
+        };
+        commands::finish(tx, id, state, Some(i64::from(status)), results, self.now)
+            .await
+            .map(|_| ())
     }
 
-    async fn step_answered(&mut self, tx: &mut Tx, id: TargetId, step: Step, answer: &Answer) -> Result<(), DbError> {
-        let Some(target) = self.targets(|t| t.id == id).pop() else { return Ok(()) };
+    async fn step_answered(
+        &mut self,
+        tx: &mut Tx,
+        id: TargetId,
+        step: Step,
+        answer: &Answer,
+    ) -> Result<(), DbError> {
+        let Some(target) = self.targets(|t| t.id == id).pop() else {
+            return Ok(());
+        };
         let change = on_answer(&target, step, answer, self.now);
         self.change(tx, &target, change).await
     }
@@ -184,7 +214,9 @@ impl<'a> Visit<'a> {
         self.device.apps_due = true;
         for target in self.targets(|t| t.context == context && (t.intent == Intent::Uninstall) == removal) {
             let app = self.catalogue.app(tx, target.app_id).await?;
-            let same = app.and_then(|a| a.package_family_name).is_some_and(|f| f.eq_ignore_ascii_case(family));
+            let same = app
+                .and_then(|a| a.package_family_name)
+                .is_some_and(|f| f.eq_ignore_ascii_case(family));
             if same {
                 let change = on_alert(&target, result, self.now);
                 self.change(tx, &target, change).await?;
@@ -194,7 +226,11 @@ impl<'a> Visit<'a> {
     }
 
     async fn leave(&mut self, tx: &mut Tx) -> Result<(), DbError> {
-        let reason = if self.device.state == DeviceState::Leaving { EndReason::Server } else { EndReason::User };
+        let reason = if self.device.state == DeviceState::Leaving {
+            EndReason::Server
+        } else {
+            EndReason::User
+        };
         self.end(tx, reason).await
     }
 
@@ -212,6 +248,7 @@ impl<'a> Visit<'a> {
         let detail = serde_json::json!({ "reason": reason });
         let id = self.device.id;
         audit::record_device(tx, self.now, &self.server.rng, id, "device.leave", id, detail).await?;
+        self.device.state = DeviceState::Ended;
         self.ended = true;
         self.jobs = true;
         self.live.clear();
@@ -245,9 +282,6 @@ impl<'a> Visit<'a> {
             return Ok(());
         }
         tracing::info!(target.id = %after.id, target.state = %after.state, "target moved");
-        if after.state == TargetState::Removing {
-            self.device.apps_due = true;
-        }
         if after.state.is_final() {
             self.finished(tx, &after).await?;
         }
@@ -266,17 +300,38 @@ impl<'a> Visit<'a> {
 
     /// The live targets that a condition holds for.
     fn targets(&self, condition: impl Fn(&Target) -> bool) -> Vec<Target> {
-        self.live.iter().map(|live| &live.target).filter(|t| condition(t)).cloned().collect()
+        self.live
+            .iter()
+            .map(|live| &live.target)
+            .filter(|t| condition(t))
+            .cloned()
+            .collect()
     }
 
     /// Marks the targets whose install or removal leaves with the reply.
     pub(super) async fn mark_targets_sent(&mut self, tx: &mut Tx, told: &[Purpose]) -> Result<(), DbError> {
         for purpose in told {
-            let Purpose::Target { id, step: Step::Install | Step::Remove } = purpose else { continue };
-            let Some(target) = self.targets(|t| t.id == *id).pop() else { continue };
-            let Some(sent) = moved(&target, TargetState::Sent, self.now) else { continue };
-            let sent = Target { attempts: (target.attempts + 1).min(MAX_ATTEMPTS), ..sent };
-            let change = Change { target: Some(sent), verify: false };
+            let Purpose::Target {
+                id,
+                step: Step::Install | Step::Remove,
+            } = purpose
+            else {
+                continue;
+            };
+            let Some(target) = self.targets(|t| t.id == *id).pop() else {
+                continue;
+            };
+            let Some(sent) = moved(&target, TargetState::Sent, self.now) else {
+                continue;
+            };
+            let sent = Target {
+                attempts: (target.attempts + 1).min(MAX_ATTEMPTS),
+                ..sent
+            };
+            let change = Change {
+                target: Some(sent),
+                verify: false,
+            };
             self.change(tx, &target, change).await?;
         }
         Ok(())
@@ -302,8 +357,16 @@ impl<'a> Visit<'a> {
 
 fn alert_parts(alert: &AppAlert) -> (Context, &str, HResult, bool) {
     match alert {
-        AppAlert::Installed { context, family_name, result } => (*context, family_name, *result, false),
-        AppAlert::Uninstalled { context, family_name, result } => (*context, family_name, *result, true),
+        AppAlert::Installed {
+            context,
+            family_name,
+            result,
+        } => (*context, family_name, *result, false),
+        AppAlert::Uninstalled {
+            context,
+            family_name,
+            result,
+        } => (*context, family_name, *result, true),
     }
 }
 
@@ -318,7 +381,16 @@ pub fn knows(device: &Device, uri: &str, value: &str) -> bool {
 fn learn(device: &mut Device, uri: &str, value: &str) {
     let mut facts = DeviceFacts::default();
     read_inventory_item(uri, value, &mut facts);
-    let DeviceFacts { os_version, architecture, name, manufacturer, model, max_sync_version, details, .. } = facts;
+    let DeviceFacts {
+        os_version,
+        architecture,
+        name,
+        manufacturer,
+        model,
+        max_sync_version,
+        details,
+        ..
+    } = facts;
     device.os_version = os_version.or(device.os_version);
     device.architecture = architecture.or(device.architecture);
     device.manufacturer = manufacturer.or_else(|| device.manufacturer.take());

@@ -11,7 +11,9 @@ use crate::{Orchestrator, access::digest_bytes, exchanges::masked};
 use admit::{Progress, admit, progress};
 use facts::Visit;
 use qm_core::{ExchangeId, SessionRowId, Sha256, Timestamp, session::SessionRow};
-use qm_db::{DbError, Tx, commands, devices, devices::CheckIn, exchanges, exchanges::Exchange, run, sessions};
+use qm_db::{
+    DbError, Tx, commands, devices, devices::CheckIn, exchanges, exchanges::Exchange, run, sessions,
+};
 use qm_engine::session::{Budget, Fact, Purpose, Received, Reply, Session, Work, receive, reply};
 use qm_syncml::{DecodeError, Encoding, Limits, Message, alert};
 
@@ -49,7 +51,12 @@ impl Orchestrator {
         body: &[u8],
     ) -> Result<Vec<u8>, CheckInError> {
         let message = qm_syncml::decode(encoding, body, &Limits::default())?;
-        let incoming = Incoming { message: &message, digest: digest_bytes(body), encoding, now: self.clock.now() };
+        let incoming = Incoming {
+            message: &message,
+            digest: digest_bytes(body),
+            encoding,
+            now: self.clock.now(),
+        };
         let fingerprint = qm_pki::fingerprint(certificate);
         let mut conn = self.db.read().await?;
         let found = devices::check_in(&mut conn, &fingerprint, &message.header.session_id).await?;
@@ -73,7 +80,12 @@ impl Orchestrator {
     ) -> Result<Vec<u8>, CheckInError> {
         let received = receive(session.clone(), incoming.message);
         if is_idle(&found, &received, incoming.now) {
-            let reply = reply(&incoming.message.header, received, Work::default(), Budget::default());
+            let reply = reply(
+                &incoming.message.header,
+                received,
+                Work::default(),
+                Budget::default(),
+            );
             self.log(&found, incoming, &reply);
             return Ok(qm_syncml::encode(incoming.encoding, &reply.message));
         }
@@ -107,8 +119,15 @@ impl Orchestrator {
         let received = receive(session, incoming.message);
         let mut visit = Visit::begin(self, tx, found, received.session.clone(), incoming.now).await?;
         visit.apply(tx, &received.facts).await?;
-        let due = if received.may_command { visit.work(tx).await? } else { Work::default() };
-        let received = Received { session: visit.session.clone(), ..received };
+        let due = if received.may_command {
+            visit.work(tx).await?
+        } else {
+            Work::default()
+        };
+        let received = Received {
+            session: visit.session.clone(),
+            ..received
+        };
         let reply = reply(&incoming.message.header, received, due, Budget::default());
         visit.told(tx, &reply.told).await?;
         visit.finish(tx).await?;
@@ -128,7 +147,10 @@ impl Orchestrator {
     ) -> Result<(), DbError> {
         let header = &incoming.message.header;
         let row = SessionRow {
-            id: found.session.as_ref().map_or_else(|| SessionRowId::new(incoming.now, &self.rng), |row| row.id),
+            id: found
+                .session
+                .as_ref()
+                .map_or_else(|| SessionRowId::new(incoming.now, &self.rng), |row| row.id),
             device_id: found.device.id,
             session_id: header.session_id.clone(),
             last_msg_id: i64::from(header.msg_id),
@@ -160,18 +182,34 @@ impl Orchestrator {
 
     /// Ends a session whose messages contradict each other (alert 1223).
     fn abort(&self, incoming: &Incoming<'_>) -> Vec<u8> {
-        tracing::warn!(session.id = incoming.message.header.session_id, "session aborted: a message came twice with another content");
-        let header_only = Message { body: Vec::new(), ..incoming.message.clone() };
+        tracing::warn!(
+            session.id = incoming.message.header.session_id,
+            "session aborted: a message came twice with another content"
+        );
+        let header_only = Message {
+            body: Vec::new(),
+            ..incoming.message.clone()
+        };
         let mut received = receive(Session::default(), &header_only);
         received.alert = Some(alert::SESSION_ABORT);
-        let reply = reply(&incoming.message.header, received, Work::default(), Budget::default());
+        let reply = reply(
+            &incoming.message.header,
+            received,
+            Work::default(),
+            Budget::default(),
+        );
         qm_syncml::encode(incoming.encoding, &reply.message)
     }
 
     fn empty_reply(&self, incoming: &Incoming<'_>) -> Reply {
         let mut received = receive(Session::default(), incoming.message);
         received.may_command = false;
-        reply(&incoming.message.header, received, Work::default(), Budget::default())
+        reply(
+            &incoming.message.header,
+            received,
+            Work::default(),
+            Budget::default(),
+        )
     }
 
     fn log(&self, found: &CheckIn, incoming: &Incoming<'_>, reply: &Reply) {
@@ -217,8 +255,13 @@ async fn latest(
     devices::lock(tx, found.device.id).await?;
     let header = &incoming.message.header;
     let stored = sessions::find(tx, found.device.id, &header.session_id).await?;
-    let unchanged = stored.as_ref().map(|row| (row.id, row.last_msg_id, row.request_digest))
-        == found.session.as_ref().map(|row| (row.id, row.last_msg_id, row.request_digest));
+    let unchanged = stored
+        .as_ref()
+        .map(|row| (row.id, row.last_msg_id, row.request_digest))
+        == found
+            .session
+            .as_ref()
+            .map(|row| (row.id, row.last_msg_id, row.request_digest));
     if unchanged {
         return Ok(Some(session));
     }

@@ -10,7 +10,7 @@ use qm_csp::device_management::dmclient_settings;
 use qm_db::{DbError, Tx, commands};
 use qm_engine::{
     deployment::{Due, commands as step_commands, due},
-    session::{TargetOrder, Work},
+    session::{Step, TargetOrder, Work},
 };
 use std::time::Duration;
 
@@ -37,7 +37,12 @@ impl Visit<'_> {
     pub async fn work(&mut self, tx: &mut Tx) -> Result<Work, DbError> {
         match self.device.state {
             DeviceState::Ended => return Ok(Work::default()),
-            DeviceState::Leaving => return Ok(Work { unenroll: true, ..Work::default() }),
+            DeviceState::Leaving => {
+                return Ok(Work {
+                    unenroll: true,
+                    ..Work::default()
+                });
+            }
             DeviceState::Active | DeviceState::Provisional => {}
         }
         let targets = self.orders(tx).await?;
@@ -64,10 +69,14 @@ impl Visit<'_> {
         let mut orders = Vec::new();
         for live in self.live.clone() {
             let target = live.target.clone();
-            let Some(app) = self.catalogue.app(tx, target.app_id).await? else { continue };
+            let Some(app) = self.catalogue.app(tx, target.app_id).await? else {
+                continue;
+            };
             let fresh = !self.session.touched.contains(&target.id);
             let licensed = app.license == LicenseKind::Offline;
             match due(&target, licensed, fresh, self.now) {
+                // Its end was reported already: the inventory is what tells now.
+                Due::Step(Step::Poll) if self.session.awaited.contains(&target.id) => {}
                 Due::Nothing => {}
                 Due::Inventory => {
                     self.device.apps_due = true;
@@ -75,11 +84,19 @@ impl Visit<'_> {
                 }
                 Due::Step(step) if Self::held(&live) && !is_question(step) => {}
                 Due::Step(step) => {
-                    let Some(with) = self.server.materials(tx, &mut self.catalogue, &self.device, &target).await? else {
+                    let Some(with) = self
+                        .server
+                        .materials(tx, &mut self.catalogue, &self.device, &target)
+                        .await?
+                    else {
                         continue;
                     };
                     let commands = step_commands(target.id, target.context, step, &with);
-                    orders.push(TargetOrder { id: target.id, context: target.context, commands });
+                    orders.push(TargetOrder {
+                        id: target.id,
+                        context: target.context,
+                        commands,
+                    });
                 }
             }
         }
@@ -88,6 +105,6 @@ impl Visit<'_> {
 }
 
 /// Asking is allowed while a deployment is paused.
-fn is_question(step: qm_engine::session::Step) -> bool {
-    step == qm_engine::session::Step::Poll
+fn is_question(step: Step) -> bool {
+    step == Step::Poll
 }

@@ -33,7 +33,11 @@ const LIVE: &[TargetState] = &[
     TargetState::Installing,
     TargetState::Removing,
 ];
-const GIVEN_UP: &[TargetState] = &[TargetState::Failed, TargetState::Cancelled, TargetState::NotApplicable];
+const GIVEN_UP: &[TargetState] = &[
+    TargetState::Failed,
+    TargetState::Cancelled,
+    TargetState::NotApplicable,
+];
 
 impl Orchestrator {
     /// Controls a deployment; a step that does not fit its state is a conflict.
@@ -68,10 +72,16 @@ impl Orchestrator {
             (Control::Pause, S::Active) => self.pause(tx, deployment, now).await?,
             (Control::Resume, S::Paused) => self.resume(tx, deployment, now).await?,
             (Control::Cancel, S::Active | S::Paused) => self.cancel(tx, deployment, now).await?,
-            (Control::Retry, S::Active | S::Completed | S::Cancelled) => self.retry(tx, deployment, now).await?,
+            (Control::Retry, S::Active | S::Completed | S::Cancelled) => {
+                self.retry(tx, deployment, now).await?
+            }
             (Control::Pause, S::Paused) | (Control::Resume, S::Active) | (Control::Cancel, S::Cancelled) => {}
             (_, state) => {
-                let text = format!("deployment {} is {state}: it cannot be {}", deployment.id, control.participle());
+                let text = format!(
+                    "deployment {} is {state}: it cannot be {}",
+                    deployment.id,
+                    control.participle()
+                );
                 return Err(UseCaseError::Conflict(text));
             }
         }
@@ -93,7 +103,9 @@ impl Orchestrator {
         let waiting = all(tx, deployment.id, &[TargetState::AwaitingSeat]).await?;
         self.claim_seats(tx, &waiting, now).await?;
         self.enqueue(tx, JobKind::Seats, deployment.app_id, now).await?;
-        self.enqueue(tx, JobKind::Content, deployment.app_id, now).await.map(|_| ())
+        self.enqueue(tx, JobKind::Content, deployment.app_id, now)
+            .await
+            .map(|_| ())
     }
 
     /// What the device has been told already cannot be called back; its target ends here all the same.
@@ -101,11 +113,15 @@ impl Orchestrator {
         for target in all(tx, deployment.id, LIVE).await? {
             self.cancel_target(tx, &target, None, now).await?;
         }
-        deployments::set_state(tx, deployment.id, DeploymentState::Cancelled).await.map(|_| ())
+        deployments::set_state(tx, deployment.id, DeploymentState::Cancelled)
+            .await
+            .map(|_| ())
     }
 
     async fn retry(&self, tx: &mut Tx, deployment: &Deployment, now: Timestamp) -> Result<(), DbError> {
-        let Some(app) = apps::find(tx, deployment.app_id).await? else { return Ok(()) };
+        let Some(app) = apps::find(tx, deployment.app_id).await? else {
+            return Ok(());
+        };
         let given_up = all(tx, deployment.id, GIVEN_UP).await?;
         if given_up.is_empty() {
             return Ok(());
@@ -129,10 +145,19 @@ impl Orchestrator {
         let mut catalogue = Catalogue::default();
         let mut again = Vec::new();
         for target in given_up {
-            let Some(device) = enrolled.iter().find(|device| device.id == target.device_id) else { continue };
+            let Some(device) = enrolled.iter().find(|device| device.id == target.device_id) else {
+                continue;
+            };
             let taken = busy.iter().any(|other| other.device_id == target.device_id);
-            let Some(planned) = moved(target, TargetState::Planned, now).filter(|_| !taken) else { continue };
-            let planned = Target { attempts: 0, error: None, license_accepted: false, ..planned };
+            let Some(planned) = moved(target, TargetState::Planned, now).filter(|_| !taken) else {
+                continue;
+            };
+            let planned = Target {
+                attempts: 0,
+                error: None,
+                license_accepted: false,
+                ..planned
+            };
             if !targets::update(tx, &planned, target.state).await? {
                 continue;
             }
@@ -175,7 +200,9 @@ async fn all(tx: &mut Tx, id: DeploymentId, states: &[TargetState]) -> Result<Ve
     let mut after: Option<TargetId> = None;
     loop {
         let chunk = targets::in_states(tx, id, states, after, CHUNK).await?;
-        let Some(last) = chunk.last() else { return Ok(found) };
+        let Some(last) = chunk.last() else {
+            return Ok(found);
+        };
         after = Some(last.id);
         found.extend(chunk);
     }

@@ -34,7 +34,16 @@ impl Orchestrator {
             let detail = serde_json::json!({
                 "app_id": app.id, "intent": request.intent, "context": request.context, "targets": planned.len(),
             });
-            audit::record(tx, now, &self.rng, caller, "deployment.create", deployment.id, detail).await?;
+            audit::record(
+                tx,
+                now,
+                &self.rng,
+                caller,
+                "deployment.create",
+                deployment.id,
+                detail,
+            )
+            .await?;
             close_if_done(tx, &deployment, &planned).await?;
             detail_of(tx, deployment.id).await
         });
@@ -97,12 +106,16 @@ impl Orchestrator {
 
     /// The same (app, device) pair is never deployed twice at once.
     async fn overtake(&self, tx: &mut Tx, planned: &mut [Target], now: Timestamp) -> Result<(), DbError> {
-        let Some(app_id) = planned.first().map(|target| target.app_id) else { return Ok(()) };
+        let Some(app_id) = planned.first().map(|target| target.app_id) else {
+            return Ok(());
+        };
         let devices: Vec<_> = planned.iter().map(|target| target.device_id).collect();
         let live = targets::live_of_app(tx, app_id, &devices).await?;
         let by_device: HashMap<_, _> = live.iter().map(|target| (target.device_id, target)).collect();
         for target in planned.iter_mut().filter(|target| !target.state.is_final()) {
-            let Some(older) = by_device.get(&target.device_id) else { continue };
+            let Some(older) = by_device.get(&target.device_id) else {
+                continue;
+            };
             if older.intent == target.intent && older.context == target.context {
                 *target = refused(target, older, now);
             } else {
@@ -120,7 +133,9 @@ impl Orchestrator {
         error: Option<TargetError>,
         now: Timestamp,
     ) -> Result<bool, DbError> {
-        let Some(cancelled) = moved(target, TargetState::Cancelled, now) else { return Ok(false) };
+        let Some(cancelled) = moved(target, TargetState::Cancelled, now) else {
+            return Ok(false);
+        };
         let cancelled = Target { error, ..cancelled };
         let done = targets::update(tx, &cancelled, target.state).await?;
         if done {
@@ -137,12 +152,19 @@ impl Orchestrator {
         targets: &[Target],
         now: Timestamp,
     ) -> Result<(), DbError> {
-        let waiting: Vec<_> = targets.iter().filter(|t| t.state == TargetState::AwaitingSeat).cloned().collect();
+        let waiting: Vec<_> = targets
+            .iter()
+            .filter(|t| t.state == TargetState::AwaitingSeat)
+            .cloned()
+            .collect();
         if !waiting.is_empty() {
             self.claim_seats(tx, &waiting, now).await?;
             self.enqueue(tx, JobKind::Seats, app.id, now).await?;
         }
-        if targets.iter().any(|t| t.state == TargetState::Planned && t.intent == Intent::Required) {
+        if targets
+            .iter()
+            .any(|t| t.state == TargetState::Planned && t.intent == Intent::Required)
+        {
             self.enqueue(tx, JobKind::Content, app.id, now).await?;
         }
         Ok(())
@@ -159,7 +181,10 @@ pub(super) async fn find_app(conn: &mut Conn, request: &Request) -> Result<App, 
 pub(super) async fn detail_of(tx: &mut Tx, id: DeploymentId) -> Result<DeploymentDetail, UseCaseError> {
     let deployment = deployments::find(tx, id).await?;
     let deployment = deployment.ok_or_else(|| UseCaseError::not_found("deployment", id))?;
-    Ok(DeploymentDetail { counts: deployments::counts(tx, id).await?, deployment })
+    Ok(DeploymentDetail {
+        counts: deployments::counts(tx, id).await?,
+        deployment,
+    })
 }
 
 /// Where no device fits, nothing is left to do.
@@ -173,18 +198,33 @@ async fn close_if_done(tx: &mut Tx, deployment: &Deployment, targets: &[Target])
 fn refused(target: &Target, older: &Target, now: Timestamp) -> Target {
     let error = TargetError {
         code: "already_deploying".to_owned(),
-        text: format!("deployment {} is bringing this app to the device already", older.deployment_id),
+        text: format!(
+            "deployment {} is bringing this app to the device already",
+            older.deployment_id
+        ),
         advice: "Wait for it, or cancel it first.".to_owned(),
     };
     let state = TargetState::NotApplicable;
-    Target { state, error: Some(error), deadline: None, updated_at: now, ..target.clone() }
+    Target {
+        state,
+        error: Some(error),
+        deadline: None,
+        updated_at: now,
+        ..target.clone()
+    }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "cancel_target takes the error of a target as it is stored")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "cancel_target takes the error of a target as it is stored"
+)]
 fn overtaken(by: &Target) -> Option<TargetError> {
     Some(TargetError {
         code: "overtaken".to_owned(),
-        text: format!("deployment {} wants something else for this app and device", by.deployment_id),
+        text: format!(
+            "deployment {} wants something else for this app and device",
+            by.deployment_id
+        ),
         advice: "Nothing, if the newer deployment is what you want.".to_owned(),
     })
 }

@@ -1,7 +1,10 @@
 //! The dry run of a deployment: reads, judges, changes nothing.
 
 use super::{Request, create::find_app, selection::select};
-use crate::{Orchestrator, UseCaseError, materials::{ASSUMED, Catalogue, license_for, profile}};
+use crate::{
+    Orchestrator, UseCaseError,
+    materials::{ASSUMED, Catalogue, license_for, profile},
+};
 use qm_core::{
     DeploymentId, DeviceId,
     app::{App, LicenseKind},
@@ -62,13 +65,19 @@ impl Orchestrator {
             created_at: now,
         };
         let judged = self.judged(&mut conn, &app, &deployment, &devices, now).await?;
-        let (refused, fitting): (Vec<_>, Vec<_>) =
-            judged.into_iter().partition(|target| target.state == TargetState::NotApplicable);
+        let (refused, fitting): (Vec<_>, Vec<_>) = judged
+            .into_iter()
+            .partition(|target| target.state == TargetState::NotApplicable);
         let by_id: HashMap<_, _> = devices.iter().map(|device| (device.id, device)).collect();
-        let example = fitting.first().and_then(|target| Some((target, *by_id.get(&target.device_id)?)));
+        let example = fitting
+            .first()
+            .and_then(|target| Some((target, *by_id.get(&target.device_id)?)));
         let mut catalogue = Catalogue::default();
         let (bytes_per_device, commands) = match example {
-            Some((target, device)) => self.example(&mut conn, &mut catalogue, &app, target, device).await?,
+            Some((target, device)) => {
+                self.example(&mut conn, &mut catalogue, &app, target, device)
+                    .await?
+            }
             None => (0, Vec::new()),
         };
         Ok(Plan {
@@ -90,7 +99,10 @@ impl Orchestrator {
         target: &Target,
         device: &Device,
     ) -> Result<(u64, Vec<PlannedCommand>), DbError> {
-        let device = Device { architecture: device.architecture.or(Some(ASSUMED)), ..device.clone() };
+        let device = Device {
+            architecture: device.architecture.or(Some(ASSUMED)),
+            ..device.clone()
+        };
         let bytes = bytes_per_device(conn, catalogue, app, target, &device).await?;
         let Some(with) = self.materials(conn, catalogue, &device, target).await? else {
             return Ok((bytes, Vec::new()));
@@ -99,7 +111,9 @@ impl Orchestrator {
             Intent::Uninstall => &[Step::Remove],
             Intent::Required | Intent::Available => &[Step::License, Step::Install],
         };
-        let planned = steps.iter().flat_map(|step| commands(target.id, target.context, *step, &with));
+        let planned = steps
+            .iter()
+            .flat_map(|step| commands(target.id, target.context, *step, &with));
         Ok((bytes, planned.map(|(_, command)| shown(command)).collect()))
     }
 }
@@ -116,33 +130,61 @@ async fn bytes_per_device(
     }
     let licenses = catalogue.licenses(conn, app.id).await?.to_vec();
     let packages = catalogue.packages(conn, app.id).await?;
-    let profile = profile(device).unwrap_or(DeviceProfile { architecture: ASSUMED, os_version: device.os_version });
-    let Ok(choice) = choose(packages, profile) else { return Ok(0) };
-    let files = choice.package.size + choice.frameworks.iter().map(|framework| framework.size).sum::<i64>();
+    let profile = profile(device).unwrap_or(DeviceProfile {
+        architecture: ASSUMED,
+        os_version: device.os_version,
+    });
+    let Ok(choice) = choose(packages, profile) else {
+        return Ok(0);
+    };
+    let files = choice.package.size
+        + choice
+            .frameworks
+            .iter()
+            .map(|framework| framework.size)
+            .sum::<i64>();
     let license = license_for(choice.package, &licenses).map_or(0, |license| license.blob.expose().len());
     Ok(u64::try_from(files).unwrap_or(0) + license as u64)
 }
 
 /// Users without a seat that is held or asked for.
 async fn seats_needed(conn: &mut Conn, app: &App, fitting: &[Target]) -> Result<u64, DbError> {
-    let installs = fitting.iter().filter(|t| t.intent != Intent::Uninstall && t.context == Context::User);
+    let installs = fitting
+        .iter()
+        .filter(|t| t.intent != Intent::Uninstall && t.context == Context::User);
     let users: BTreeSet<_> = installs.map(|target| target.upn.clone()).collect();
     if app.license != LicenseKind::Online || users.is_empty() {
         return Ok(0);
     }
     let users: Vec<_> = users.into_iter().collect();
     let held = seats::find_many(conn, app.id, &users).await?;
-    let holding = held.iter().filter(|s| matches!(s.state, SeatState::Assigned | SeatState::Assigning)).count();
+    let holding = held
+        .iter()
+        .filter(|s| matches!(s.state, SeatState::Assigned | SeatState::Assigning))
+        .count();
     Ok((users.len() - holding.min(users.len())) as u64)
 }
 
 fn reason(target: Target) -> (DeviceId, String) {
-    (target.device_id, target.error.map(|error| error.text).unwrap_or_default())
+    (
+        target.device_id,
+        target.error.map(|error| error.text).unwrap_or_default(),
+    )
 }
 
 /// License blobs are an organization's property: a plan does not show them.
 fn shown(command: qm_csp::CspCommand) -> PlannedCommand {
     let secret = command.uri.ends_with("/AddLicense");
-    let data = command.data.map(|data| if secret { "<License Content=\"***\"/>".to_owned() } else { data });
-    PlannedCommand { verb: command.verb, uri: command.uri, data }
+    let data = command.data.map(|data| {
+        if secret {
+            "<License Content=\"***\"/>".to_owned()
+        } else {
+            data
+        }
+    });
+    PlannedCommand {
+        verb: command.verb,
+        uri: command.uri,
+        data,
+    }
 }

@@ -14,10 +14,16 @@ pub async fn select(conn: &mut Conn, request: &Request) -> Result<Vec<Device>, U
     add_groups(conn, request, &mut selected, &mut unknown).await?;
     add_users(conn, request, &mut selected, &mut unknown).await?;
     if !unknown.is_empty() {
-        return Err(UseCaseError::invalid("targets", format!("not found: {}", unknown.join(", "))));
+        return Err(UseCaseError::invalid(
+            "targets",
+            format!("not found: {}", unknown.join(", ")),
+        ));
     }
     if selected.is_empty() {
-        return Err(UseCaseError::invalid("targets", "name at least one enrolled device, group with members, or user"));
+        return Err(UseCaseError::invalid(
+            "targets",
+            "name at least one enrolled device, group with members, or user",
+        ));
     }
     Ok(selected.into_values().collect())
 }
@@ -33,7 +39,12 @@ async fn add_devices(
     if request.device_ids.is_empty() {
         return Ok(());
     }
-    selected.extend(devices::by_ids(conn, &request.device_ids).await?.into_iter().map(|d| (d.id, d)));
+    selected.extend(
+        devices::by_ids(conn, &request.device_ids)
+            .await?
+            .into_iter()
+            .map(|d| (d.id, d)),
+    );
     let missing = request.device_ids.iter().filter(|id| !selected.contains_key(id));
     unknown.extend(missing.map(|id| format!("enrolled device {id}")));
     Ok(())
@@ -53,7 +64,12 @@ async fn add_groups(
         }
     }
     let members: Vec<_> = members.into_iter().collect();
-    selected.extend(devices::by_ids(conn, &members).await?.into_iter().map(|d| (d.id, d)));
+    selected.extend(
+        devices::by_ids(conn, &members)
+            .await?
+            .into_iter()
+            .map(|d| (d.id, d)),
+    );
     Ok(())
 }
 

@@ -42,8 +42,15 @@ impl Verdict {
     /// The target with what the verdict says of it.
     pub fn dress(&self, target: Target) -> Target {
         match self {
-            Self::Ready(package) => Target { package_id: *package, error: None, ..target },
-            Self::Refused(error) => Target { error: Some(error.clone()), ..target },
+            Self::Ready(package) => Target {
+                package_id: *package,
+                error: None,
+                ..target
+            },
+            Self::Refused(error) => Target {
+                error: Some(error.clone()),
+                ..target
+            },
             _ => target,
         }
     }
@@ -66,7 +73,9 @@ pub async fn verdict(
     match (target.intent, app.license) {
         (Intent::Available, _) => Ok(Verdict::Stays),
         (Intent::Uninstall, _) => Ok(Verdict::Ready(None)),
-        (Intent::Required, LicenseKind::Online) => Ok(online(catalogue.packages(conn, app.id).await?, device)),
+        (Intent::Required, LicenseKind::Online) => {
+            Ok(online(catalogue.packages(conn, app.id).await?, device))
+        }
         (Intent::Required, LicenseKind::Offline | LicenseKind::None) => {
             hosted(conn, catalogue, app, target, device).await
         }
@@ -75,7 +84,9 @@ pub async fn verdict(
 
 /// The Store chooses the package itself; what the catalogue knows of packages can only rule a device out.
 fn online(packages: &[Package], device: &Device) -> Verdict {
-    let refusal = profile(device).filter(|_| !packages.is_empty()).and_then(|p| choose(packages, p).err());
+    let refusal = profile(device)
+        .filter(|_| !packages.is_empty())
+        .and_then(|p| choose(packages, p).err());
     match refusal {
         Some(reason) if reason != NotApplicable::NoPackage => Verdict::Refused(reason.to_error()),
         _ => Verdict::NeedsSeat,
@@ -89,7 +100,9 @@ async fn hosted(
     target: &Target,
     device: &Device,
 ) -> Result<Verdict, DbError> {
-    let Some(profile) = profile(device) else { return Ok(Verdict::Stays) };
+    let Some(profile) = profile(device) else {
+        return Ok(Verdict::Stays);
+    };
     let licenses = catalogue.licenses(conn, app.id).await?.to_vec();
     let packages = catalogue.packages(conn, app.id).await?;
     let choice = match choose(packages, profile) {
@@ -111,5 +124,9 @@ async fn hosted(
 }
 
 fn content_present(choice: &Choice<'_>) -> bool {
-    choice.package.sha256.is_some() && choice.frameworks.iter().all(|framework| framework.sha256.is_some())
+    choice.package.sha256.is_some()
+        && choice
+            .frameworks
+            .iter()
+            .all(|framework| framework.sha256.is_some())
 }

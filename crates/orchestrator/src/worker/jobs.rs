@@ -41,9 +41,17 @@ impl Orchestrator {
     pub async fn run_due_jobs(&self) -> Result<bool, DbError> {
         let now = self.clock.now();
         let token = qm_core::id::uuid_v7(now, &self.rng);
-        let claim = Claim { kinds: KINDS, now, lease_until: now + LEASE, token, limit: 1 };
+        let claim = Claim {
+            kinds: KINDS,
+            now,
+            lease_until: now + LEASE,
+            token,
+            limit: 1,
+        };
         let claimed = run!(self.db, "job.claim", |tx| jobs::claim(tx, claim.clone()).await)?;
-        let Some(job) = claimed.into_iter().next() else { return Ok(false) };
+        let Some(job) = claimed.into_iter().next() else {
+            return Ok(false);
+        };
         let outcome = self.with_lease(&job).await;
         self.close(&job, outcome).await?;
         Ok(true)
@@ -73,20 +81,32 @@ impl Orchestrator {
     }
 
     async fn seats_job(&self, app: AppId) -> Result<Outcome, JobError> {
-        let Some(store) = &self.store else { return Ok(Outcome::Done) };
+        let Some(store) = &self.store else {
+            return Ok(Outcome::Done);
+        };
         let round = store.seat_round(app).await?;
         self.follow_seats(app).await?;
         // Seats that are bought or given back elsewhere are noticed by looking again.
-        Ok(if round.waiting.is_empty() { Outcome::Done } else { Outcome::Again(Duration::from_mins(1)) })
+        Ok(if round.waiting.is_empty() {
+            Outcome::Done
+        } else {
+            Outcome::Again(Duration::from_mins(1))
+        })
     }
 
     async fn content_job(&self, app: AppId) -> Result<Outcome, JobError> {
         let complete = self.prepare_app(app).await?;
-        Ok(if complete { Outcome::Done } else { Outcome::Again(Duration::from_mins(5)) })
+        Ok(if complete {
+            Outcome::Done
+        } else {
+            Outcome::Again(Duration::from_mins(5))
+        })
     }
 
     async fn sync_job(&self, payload: &str) -> Result<Outcome, JobError> {
-        let Some(store) = &self.store else { return Ok(Outcome::Done) };
+        let Some(store) = &self.store else {
+            return Ok(Outcome::Done);
+        };
         let mode = match payload {
             "incremental" => Mode::Incremental,
             "reconcile" => Mode::Reconcile,
@@ -105,7 +125,14 @@ impl Orchestrator {
                 run!(self.db, "job.finish", |tx| jobs::finish(tx, job, now).await)?;
             }
             Ok(Outcome::Again(after)) => {
-                run!(self.db, "job.again", |tx| jobs::retry_at(tx, job, now + after, "waiting", now).await)?;
+                run!(self.db, "job.again", |tx| jobs::retry_at(
+                    tx,
+                    job,
+                    now + after,
+                    "waiting",
+                    now
+                )
+                .await)?;
             }
             Err(error) => self.failed(job, &error, now).await?,
         }
@@ -121,7 +148,8 @@ impl Orchestrator {
             run!(self.db, "job.dead", |tx| jobs::dead(tx, job, &text, now).await)?;
         } else {
             let at = now + pause(job.attempts);
-            run!(self.db, "job.retry", |tx| jobs::retry_at(tx, job, at, &text, now).await)?;
+            run!(self.db, "job.retry", |tx| jobs::retry_at(tx, job, at, &text, now)
+                .await)?;
         }
         Ok(())
     }

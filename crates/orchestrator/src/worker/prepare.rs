@@ -22,7 +22,9 @@ const CHUNK: u32 = 500;
 impl Orchestrator {
     /// Moves every planned target as far as it can go; `false` while some still wait for content.
     pub(crate) async fn prepare_app(&self, app_id: AppId) -> Result<bool, JobError> {
-        let Some(app) = apps::find(&mut self.db.read().await?, app_id).await? else { return Ok(true) };
+        let Some(app) = apps::find(&mut self.db.read().await?, app_id).await? else {
+            return Ok(true);
+        };
         let wanted = self.content_wanted(&app).await?;
         let fetched = match (&self.store, wanted.is_empty()) {
             (_, true) => Ok(()),
@@ -42,12 +44,18 @@ impl Orchestrator {
         let mut after: Option<TargetId> = None;
         loop {
             let chunk = targets::planned(&mut conn, app.id, after, CHUNK).await?;
-            let Some(last) = chunk.last() else { return Ok(wanted.into_iter().collect()) };
+            let Some(last) = chunk.last() else {
+                return Ok(wanted.into_iter().collect());
+            };
             after = Some(last.id);
             let owners = devices_of(&mut conn, &chunk).await?;
             for target in chunk.iter().filter(|t| t.intent == Intent::Required) {
-                let Some(device) = owners.get(&target.device_id) else { continue };
-                if let Verdict::WaitsForContent(package) = verdict(&mut conn, &mut catalogue, app, target, device).await? {
+                let Some(device) = owners.get(&target.device_id) else {
+                    continue;
+                };
+                if let Verdict::WaitsForContent(package) =
+                    verdict(&mut conn, &mut catalogue, app, target, device).await?
+                {
                     wanted.insert(package);
                 }
             }
@@ -58,7 +66,9 @@ impl Orchestrator {
         let mut after = None;
         let mut complete = true;
         loop {
-            let (last, whole) = run!(self.db, "target.prepare", |tx| self.move_chunk(tx, app, after).await)?;
+            let (last, whole) = run!(self.db, "target.prepare", |tx| self
+                .move_chunk(tx, app, after)
+                .await)?;
             complete &= whole;
             match last {
                 Some(last) => after = Some(last),
@@ -81,11 +91,15 @@ impl Orchestrator {
         let (mut complete, mut claims) = (true, Vec::new());
         let mut changes = Vec::new();
         for target in &chunk {
-            let Some(device) = owners.get(&target.device_id) else { continue };
+            let Some(device) = owners.get(&target.device_id) else {
+                continue;
+            };
             let verdict = verdict(tx, &mut catalogue, app, target, device).await?;
             complete &= !matches!(verdict, Verdict::WaitsForContent(_));
             let Some(state) = verdict.state() else { continue };
-            let Some(after) = moved(target, state, now) else { continue };
+            let Some(after) = moved(target, state, now) else {
+                continue;
+            };
             let after = verdict.dress(after);
             if state == TargetState::AwaitingSeat {
                 claims.push(after.clone());

@@ -46,20 +46,38 @@ impl Orchestrator {
         if self.store.is_none() {
             return Ok(());
         }
-        self.schedule_sync("store.reconciled_at", "reconcile", DAY, now).await?;
-        self.schedule_sync("store.increment_at", "incremental", INCREMENTAL, now).await
+        self.schedule_sync("store.reconciled_at", "reconcile", DAY, now)
+            .await?;
+        self.schedule_sync("store.increment_at", "incremental", INCREMENTAL, now)
+            .await
     }
 
-    async fn schedule_sync(&self, key: &str, mode: &str, every: Duration, now: Timestamp) -> Result<(), DbError> {
+    async fn schedule_sync(
+        &self,
+        key: &str,
+        mode: &str,
+        every: Duration,
+        now: Timestamp,
+    ) -> Result<(), DbError> {
         run!(self.db, "store.schedule", |tx| {
-            let last = settings::find(tx, key).await?.and_then(|text| text.parse().ok()).map(Timestamp::from_millis);
+            let last = settings::find(tx, key)
+                .await?
+                .and_then(|text| text.parse().ok())
+                .map(Timestamp::from_millis);
             if last.is_some_and(|last| now.since(last) < every) {
                 return Ok(());
             }
             settings::set(tx, key, &now.as_millis().to_string()).await?;
             let id = JobId::new(now, &self.rng);
             let (key, payload) = (STORE.to_owned(), mode.to_owned());
-            let job = NewJob { id, kind: JobKind::StoreSync, key, payload, run_at: now, created_at: now };
+            let job = NewJob {
+                id,
+                kind: JobKind::StoreSync,
+                key,
+                payload,
+                run_at: now,
+                created_at: now,
+            };
             jobs::ensure(tx, &job).await.map(|_| ())
         })
     }
@@ -82,14 +100,23 @@ impl Orchestrator {
 
     fn job(&self, kind: JobKind, app: qm_core::AppId, now: Timestamp) -> NewJob {
         let id = JobId::new(now, &self.rng);
-        NewJob { id, kind, key: app.to_string(), payload: String::new(), run_at: now, created_at: now }
+        NewJob {
+            id,
+            kind,
+            key: app.to_string(),
+            payload: String::new(),
+            run_at: now,
+            created_at: now,
+        }
     }
 
     /// Targets whose state has lasted too long are given up.
     async fn close_overdue(&self, now: Timestamp) -> Result<(), DbError> {
         run!(self.db, "target.overdue", |tx| {
             for target in targets::overdue(tx, now, BATCH).await? {
-                let Some(after) = on_deadline(&target, now).target else { continue };
+                let Some(after) = on_deadline(&target, now).target else {
+                    continue;
+                };
                 if targets::update(tx, &after, target.state).await? {
                     self.settle_seat(tx, &after, now).await?;
                 }
