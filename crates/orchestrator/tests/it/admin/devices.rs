@@ -201,6 +201,50 @@ async fn a_forced_device_leaves_nothing_behind() {
     }
 }
 
+#[tokio::test]
+async fn an_enrollment_without_a_session_expires_like_any_other_end() {
+    for server in servers().await {
+        let device = server.device("LARCH-1", "ada@example.com").await;
+        let notes = server.app("Notes", LicenseKind::Online).await;
+        let targets = server
+            .deployed(&notes, &[(&device, TargetState::AwaitingSeat)])
+            .await;
+        let seat = server
+            .seat(&notes, "ada@example.com", SeatState::Assigning, &[&targets[0]])
+            .await;
+        server
+            .db
+            .execute_raw("UPDATE devices SET state = 'provisional'")
+            .await
+            .unwrap();
+        server.clock.advance(DAY + Duration::from_mins(1));
+        server.orchestrator.run_schedule().await.unwrap();
+        let detail = server.orchestrator.device(device.id).await.unwrap();
+        assert_eq!(
+            detail.device.end_reason,
+            Some(EndReason::Expired),
+            "{}",
+            server.engine
+        );
+        assert_eq!(detail.certificate.unwrap().state, CertificateState::Revoked);
+        assert_eq!(server.seat_state(seat).await.0, SeatState::Reclaiming);
+        assert!(server.has_seats_job(&notes).await);
+        let page = PageRequest::first(10);
+        let trail = server.orchestrator.audit_trail(page).await.unwrap().items;
+        let [entry] = trail.as_slice() else {
+            panic!("{trail:?}")
+        };
+        assert_eq!(
+            (entry.actor.as_str(), entry.action.as_str()),
+            ("system", "device.leave")
+        );
+        assert_eq!(
+            (entry.object.clone(), entry.source.as_ref()),
+            (device.id.to_string(), None)
+        );
+    }
+}
+
 fn get() -> Request {
     Request {
         verb: "get".to_owned(),
