@@ -216,10 +216,10 @@ fn optional_number(sink: &mut impl Sink, tag: Tag, number: Option<u64>) {
     }
 }
 
-/// A name made fit for an element: what XML does not allow in names is left out. Empty where nothing remains.
-pub(crate) fn element_name(name: &str) -> String {
-    let fit = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    let name: String = name.chars().filter(fit).collect();
-    name.trim_start_matches(|c: char| !c.is_ascii_alphabetic() && c != '_')
-        .to_owned()
+/// Whether an element can have this name in every encoding; one that has not is left out.
+pub(crate) fn is_element_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
 }

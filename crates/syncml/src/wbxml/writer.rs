@@ -4,7 +4,7 @@ use super::{bytes::push_integer, header, token};
 use crate::{
     tag::Tag,
     text::{is_space, tidy},
-    write::{Sink, element_name},
+    write::{Sink, is_element_name},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use std::collections::BTreeMap;
@@ -70,13 +70,6 @@ impl Writer {
     fn end(&mut self) {
         self.body.push(token::END);
     }
-
-    fn children_of_unknown(&mut self, cmd_id: &str) {
-        if !cmd_id.is_empty() {
-            self.leaf(Tag::CmdID, cmd_id);
-        }
-        self.end();
-    }
 }
 
 impl Sink for Writer {
@@ -129,18 +122,17 @@ impl Sink for Writer {
     }
 
     fn unknown(&mut self, name: &str, cmd_id: &str) {
-        let name = element_name(name);
-        match Tag::from_name(&name) {
-            Tag::Other if name.is_empty() => {}
-            Tag::Other => {
-                self.literal(token::LITERAL | token::CONTENT, &name);
-                self.children_of_unknown(cmd_id);
-            }
-            tag => {
-                self.open(tag);
-                self.children_of_unknown(cmd_id);
-            }
+        if !is_element_name(name) {
+            return;
         }
+        match Tag::from_name(name) {
+            Tag::Other => self.literal(token::LITERAL | token::CONTENT, name),
+            tag => self.open(tag),
+        }
+        if !cmd_id.is_empty() {
+            self.leaf(Tag::CmdID, cmd_id);
+        }
+        self.end();
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) struct Elements<'a> {
     start: BytesStart<'a>,
     /// Whether that tag closed its element.
     closed: bool,
+    /// Where the token read last begins in the document.
+    position: usize,
     depth: usize,
     max_depth: usize,
     markup_depth: usize,
@@ -40,6 +42,7 @@ impl<'a> Elements<'a> {
             reader: Reader::from_str(document),
             start: BytesStart::new(""),
             closed: false,
+            position: 0,
             depth: 0,
             max_depth: limits.depth,
             markup_depth: limits.markup_depth,
@@ -48,6 +51,7 @@ impl<'a> Elements<'a> {
 
     fn token(&mut self) -> Result<Token<'a>, DecodeError> {
         loop {
+            self.position = self.offset();
             let event = self.reader.read_event().map_err(|error| self.ill_formed(error))?;
             return match event {
                 Event::Start(start) => self.open(start, false),
@@ -86,8 +90,8 @@ impl<'a> Elements<'a> {
         Ok(Token::Text(text))
     }
 
-    /// Where the next token begins.
-    fn position(&self) -> usize {
+    /// Where the tokenizer stands in the document.
+    fn offset(&self) -> usize {
         usize::try_from(self.reader.buffer_position()).unwrap_or(usize::MAX)
     }
 
@@ -100,22 +104,18 @@ impl<'a> Elements<'a> {
 
     /// The rest of the open element: its text, or the source of its markup.
     fn content(&mut self) -> Result<Cow<'a, str>, DecodeError> {
-        let (begin, floor) = (self.position(), self.depth);
+        let (begin, floor) = (self.offset(), self.depth);
         let mut markup = false;
         let mut text = Cow::Borrowed("");
-        loop {
-            let end = self.position();
+        while self.depth >= floor {
             match self.token()? {
                 Token::Text(more) if !markup => append(&mut text, more),
-                Token::Close if self.depth < floor => {
-                    let source = || Cow::Borrowed(self.document.get(begin..end).unwrap_or_default());
-                    return Ok(if markup { source() } else { text });
-                }
                 Token::Open => markup = true,
-                Token::Text(_) | Token::Close => {}
-                Token::End => return Err(DecodeError::Truncated),
+                _ => {}
             }
         }
+        let source = self.document.get(begin..self.position).unwrap_or_default();
+        Ok(if markup { Cow::Borrowed(source) } else { text })
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     tag::{NAMESPACES, Tag},
     text::{push_attribute, push_escaped},
-    write::{Sink, element_name},
+    write::{Sink, is_element_name},
 };
 
 /// Collects the document.
@@ -86,14 +86,13 @@ impl Sink for Writer {
     }
 
     fn unknown(&mut self, name: &str, cmd_id: &str) {
-        let name = element_name(name);
-        if name.is_empty() {
+        if !is_element_name(name) {
             return;
         }
-        self.out.extend(["<", &name, ">"]);
+        self.out.extend(["<", name, ">"]);
         if !cmd_id.is_empty() {
             self.leaf(Tag::CmdID, cmd_id);
         }
-        self.out.extend(["</", &name, ">"]);
+        self.out.extend(["</", name, ">"]);
     }
 }
