@@ -226,6 +226,7 @@ fn refused(text: &str) -> Fault {
     Fault::new(FaultKind::Authentication, text)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err takes")]
 fn unavailable(error: DbError) -> Fault {
     tracing::error!(%error, "an enrollment could not be stored");
     Fault::new(

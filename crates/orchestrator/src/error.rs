@@ -48,6 +48,10 @@ pub enum UseCaseError {
 
 impl UseCaseError {
     /// Nothing of this kind with this id.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "ids are Copy and read better without a borrow"
+    )]
     pub(crate) fn not_found(what: &'static str, id: impl ToString) -> Self {
         Self::NotFound {
             what,

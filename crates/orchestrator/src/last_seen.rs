@@ -39,6 +39,6 @@ impl Orchestrator {
                 self.last_seen.note(device, at);
             }
         }
-        written.map(|_| ())
+        written
     }
 }

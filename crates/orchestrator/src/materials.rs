@@ -13,7 +13,7 @@ use qm_engine::{
     applicability::{Choice, DeviceProfile, choose},
     deployment::{Delivery, Materials},
 };
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 
 /// Apps and packages read once for a piece of work.
 #[derive(Default)]
@@ -36,20 +36,18 @@ impl Catalogue {
 
     /// The packages of an app, frameworks included.
     pub async fn packages(&mut self, conn: &mut Conn, id: AppId) -> Result<&[Package], DbError> {
-        if !self.packages.contains_key(&id) {
-            let found = packages::list_for_app(conn, id).await?;
-            self.packages.insert(id, found);
-        }
-        Ok(self.packages.get(&id).map_or(&[], Vec::as_slice))
+        Ok(match self.packages.entry(id) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(packages::list_for_app(conn, id).await?),
+        })
     }
 
     /// The offline licenses of an app.
     pub async fn licenses(&mut self, conn: &mut Conn, id: AppId) -> Result<&[OfflineLicense], DbError> {
-        if !self.licenses.contains_key(&id) {
-            let found = licenses::list_for_app(conn, id).await?;
-            self.licenses.insert(id, found);
-        }
-        Ok(self.licenses.get(&id).map_or(&[], Vec::as_slice))
+        Ok(match self.licenses.entry(id) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(licenses::list_for_app(conn, id).await?),
+        })
     }
 
     /// The package that was chosen for a target; none for installs by the Store, which chooses itself.
@@ -82,13 +80,11 @@ pub fn license_for<'a>(package: &Package, licenses: &'a [OfflineLicense]) -> Opt
             .as_ref()
             .is_some_and(|id| l.content_id.eq_ignore_ascii_case(id))
     };
-    licenses
-        .iter()
-        .find(matching)
-        .or_else(|| match (licenses, &package.content_id) {
-            ([only], None) => Some(only),
-            _ => None,
-        })
+    let only = match (licenses, &package.content_id) {
+        ([only], None) => Some(only),
+        _ => None,
+    };
+    licenses.iter().find(matching).or(only)
 }
 
 impl Orchestrator {

@@ -1,2 +1,5 @@
-//! The Quartermaster server and its command-line client.
-fn main() {}
+//! See the library.
+
+fn main() -> std::process::ExitCode {
+    quartermaster::main()
+}

@@ -53,23 +53,21 @@ impl Once {
             return Ok(answer(status, to_json(&work.await?)?));
         };
         let request = format!("{}\n{}", self.route, to_json(request)?);
-        match api.orchestrator.stored_answer(caller, &key, &request).await? {
-            Some(Stored { status, body }) => {
-                let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
-                Ok(answer(status, body))
-            }
-            None => {
-                let body = to_json(&work.await?)?;
-                let stored = Stored {
-                    status: status.as_u16(),
-                    body,
-                };
-                api.orchestrator
-                    .store_answer(caller, &key, &request, &stored)
-                    .await?;
-                Ok(answer(status, stored.body))
-            }
+        if let Some(Stored { status, body }) = api.orchestrator.stored_answer(caller, &key, &request).await? {
+            return Ok(answer(
+                StatusCode::from_u16(status).unwrap_or(StatusCode::OK),
+                body,
+            ));
         }
+        let body = to_json(&work.await?)?;
+        let stored = Stored {
+            status: status.as_u16(),
+            body,
+        };
+        api.orchestrator
+            .store_answer(caller, &key, &request, &stored)
+            .await?;
+        Ok(answer(status, stored.body))
     }
 }
 

@@ -65,8 +65,8 @@ impl Orchestrator {
         self.last_seen.note(found.device.id, incoming.now);
         match progress(found.session.as_ref(), &incoming) {
             Progress::Repeat(stored) => Ok(stored),
-            Progress::Stale => Ok(self.dismiss(&incoming)),
-            Progress::Broken => Ok(self.abort(&incoming)),
+            Progress::Stale => Ok(Self::dismiss(&incoming)),
+            Progress::Broken => Ok(Self::abort(&incoming)),
             Progress::Next(session) => self.go_on(found, session, &incoming).await,
         }
     }
@@ -86,14 +86,14 @@ impl Orchestrator {
                 Work::default(),
                 Budget::default(),
             );
-            self.log(&found, incoming, &reply);
+            Self::log(&found, incoming, &reply);
             return Ok(qm_syncml::encode(incoming.encoding, &reply.message));
         }
         let done: Result<(Reply, Vec<u8>, bool), CheckInError> = run!(self.db, "device.check_in", |tx| {
             self.work_through(tx, &found, session.clone(), incoming).await
         });
         let (reply, bytes, jobs) = done?;
-        self.log(&found, incoming, &reply);
+        Self::log(&found, incoming, &reply);
         if jobs {
             self.wake.notify_one();
         }
@@ -111,7 +111,7 @@ impl Orchestrator {
             // Another connection answered this very message meanwhile.
             let stored = sessions::find(tx, found.device.id, &incoming.message.header.session_id).await?;
             let bytes = stored.map(|row| row.response).unwrap_or_default();
-            return Ok((self.empty_reply(incoming), bytes, false));
+            return Ok((Self::empty_reply(incoming), bytes, false));
         };
         if incoming.message.header.msg_id == 1 {
             commands::requeue_unanswered(tx, found.device.id).await?;
@@ -176,12 +176,12 @@ impl Orchestrator {
     }
 
     /// Statuses only: for a message that was answered long ago.
-    fn dismiss(&self, incoming: &Incoming<'_>) -> Vec<u8> {
-        qm_syncml::encode(incoming.encoding, &self.empty_reply(incoming).message)
+    fn dismiss(incoming: &Incoming<'_>) -> Vec<u8> {
+        qm_syncml::encode(incoming.encoding, &Self::empty_reply(incoming).message)
     }
 
     /// Ends a session whose messages contradict each other (alert 1223).
-    fn abort(&self, incoming: &Incoming<'_>) -> Vec<u8> {
+    fn abort(incoming: &Incoming<'_>) -> Vec<u8> {
         tracing::warn!(
             session.id = incoming.message.header.session_id,
             "session aborted: a message came twice with another content"
@@ -201,7 +201,7 @@ impl Orchestrator {
         qm_syncml::encode(incoming.encoding, &reply.message)
     }
 
-    fn empty_reply(&self, incoming: &Incoming<'_>) -> Reply {
+    fn empty_reply(incoming: &Incoming<'_>) -> Reply {
         let mut received = receive(Session::default(), incoming.message);
         received.may_command = false;
         reply(
@@ -212,7 +212,7 @@ impl Orchestrator {
         )
     }
 
-    fn log(&self, found: &CheckIn, incoming: &Incoming<'_>, reply: &Reply) {
+    fn log(found: &CheckIn, incoming: &Incoming<'_>, reply: &Reply) {
         let header = &incoming.message.header;
         metrics::counter!("device_messages_total").increment(1);
         metrics::counter!("device_commands_total").increment(reply.told.len() as u64);

@@ -73,7 +73,7 @@ impl Orchestrator {
             (Control::Resume, S::Paused) => self.resume(tx, deployment, now).await?,
             (Control::Cancel, S::Active | S::Paused) => self.cancel(tx, deployment, now).await?,
             (Control::Retry, S::Active | S::Completed | S::Cancelled) => {
-                self.retry(tx, deployment, now).await?
+                self.retry(tx, deployment, now).await?;
             }
             (Control::Pause, S::Paused) | (Control::Resume, S::Active) | (Control::Cancel, S::Cancelled) => {}
             (_, state) => {

@@ -48,7 +48,7 @@ impl Orchestrator {
             token,
             limit: 1,
         };
-        let claimed = run!(self.db, "job.claim", |tx| jobs::claim(tx, claim.clone()).await)?;
+        let claimed = run!(self.db, "job.claim", |tx| jobs::claim(tx, claim).await)?;
         let Some(job) = claimed.into_iter().next() else {
             return Ok(false);
         };
@@ -84,8 +84,10 @@ impl Orchestrator {
         let Some(store) = &self.store else {
             return Ok(Outcome::Done);
         };
-        let round = store.seat_round(app).await?;
+        let round = store.seat_round(app).await;
+        // What was settled before an interruption is in the ledger.
         self.follow_seats(app).await?;
+        let round = round?;
         // Seats that are bought or given back elsewhere are noticed by looking again.
         Ok(if round.waiting.is_empty() {
             Outcome::Done

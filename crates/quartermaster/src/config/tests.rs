@@ -1,0 +1,99 @@
+use super::{Config, ConfigError};
+use std::path::Path;
+
+const GOOD: &str = r#"
+[enrollment]
+listen = "0.0.0.0:8443"
+public_url = "https://enterpriseenrollment.example.com:8443"
+auth = "on_premises"
+[management]
+listen = "0.0.0.0:8444"
+public_url = "https://mdm.example.com:8444"
+[admin]
+listen = "127.0.0.1:9443"
+public_url = "https://mdm.example.com:9443"
+[tls]
+certificate = "tls/server.pem"
+key = "tls/server.key"
+[database]
+url = "sqlite:quartermaster.db"
+[content]
+url = "file:content"
+[store]
+base_url = "https://bspmts.mp.microsoft.com/V1"
+tenant_id = "t"
+client_id = "c"
+client_secret = "hush"
+"#;
+
+fn load(text: &str) -> Result<Config, ConfigError> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("quartermaster.toml");
+    std::fs::write(&file, text).unwrap();
+    Config::load(&file)
+}
+
+#[test]
+fn the_documented_file_is_read() {
+    let config = load(GOOD).unwrap();
+    assert!(config.database_url().ends_with("/quartermaster.db"));
+    assert!(config.content_folder().ends_with("content"));
+    assert!(config.path(Path::new("/etc/x")).is_absolute());
+    assert_eq!(
+        config.store.as_ref().unwrap().authority_url.as_str(),
+        "https://login.windows.net/"
+    );
+    assert!(
+        !format!("{config:?}").contains("hush"),
+        "secrets must not be printed"
+    );
+}
+
+#[test]
+fn unknown_keys_are_named() {
+    let error = load(&GOOD.replace("[tls]\n", "[tls]\nchain = \"x\"\n"))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("chain") && error.contains("tls"), "{error}");
+}
+
+#[test]
+fn each_wrong_value_names_its_key() {
+    let cases = [
+        (
+            "auth = \"on_premises\"",
+            "auth = \"federated\"",
+            "enrollment.auth",
+        ),
+        ("file:content", "s3://bucket/prefix", "content.url"),
+        ("sqlite:quartermaster.db", "mysql://x", "database.url"),
+        (
+            "https://mdm.example.com:8444",
+            "http://mdm.example.com:8444",
+            "management.public_url",
+        ),
+        (
+            "https://bspmts.mp.microsoft.com/V1",
+            "http://store.example.com/V1",
+            "store.base_url",
+        ),
+        ("client_secret = \"hush\"", "", "store.client_secret"),
+    ];
+    for (from, to, key) in cases {
+        let error = load(&GOOD.replace(from, to)).unwrap_err().to_string();
+        assert!(error.starts_with(key), "{to}: {error}");
+    }
+}
+
+#[test]
+fn a_local_store_may_speak_plain_http() {
+    assert!(load(&GOOD.replace("https://bspmts.mp.microsoft.com/V1", "http://127.0.0.1:9/V1")).is_ok());
+}
+
+#[test]
+fn a_missing_file_says_how_to_make_one() {
+    let error = Config::load(Path::new("/nowhere/quartermaster.toml"))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("quartermaster init"), "{error}");
+}

@@ -1,0 +1,123 @@
+//! Puts the server together from its configuration.
+
+use crate::{
+    config::{Config, Store},
+    tls,
+};
+use anyhow::{Context as _, Result};
+use qm_content::{ContentStore, LinkSigner};
+use qm_core::{Clock, Rng, Secret};
+use qm_db::Db;
+use qm_orchestrator::{Orchestrator, Parts, Settings};
+use qm_pki::{CertificateAuthority, key_file};
+use qm_store_client::{StoreClient, StoreConfig, api_client, content_client};
+use qm_store_sync::StoreSync;
+use reqwest::ClientBuilder;
+use std::{fs, sync::Arc, time::Duration};
+use url::Url;
+
+/// Opens database, content store and keys. The schema is brought up to date.
+pub async fn open(config: &Config) -> Result<Arc<Orchestrator>> {
+    let (clock, rng) = (Clock::system(), Rng::system());
+    let db = Db::connect(&config.database_url())
+        .await
+        .context("cannot open the database (database.url)")?;
+    let content = ContentStore::open(config.content_folder())
+        .await
+        .context("cannot open the package store (content.url)")?;
+    let store = match &config.store {
+        Some(section) => {
+            let client = store_client(config, section, &clock, &rng)?;
+            Some(StoreSync::new(
+                client,
+                db.clone(),
+                content.clone(),
+                clock.clone(),
+                rng.clone(),
+            ))
+        }
+        None => None,
+    };
+    Ok(Orchestrator::new(Parts {
+        db,
+        content,
+        links: links(config)?,
+        authority: authority(config)?,
+        store,
+        clock,
+        rng,
+        settings: settings(config),
+    }))
+}
+
+fn settings(config: &Config) -> Settings {
+    let limits = &config.limits;
+    Settings {
+        enrollment_url: address(&config.enrollment.public_url),
+        management_url: address(&config.management.public_url),
+        admin_url: address(&config.admin.public_url),
+        upload_bytes: limits.upload_bytes,
+        link_life: Duration::from_secs(limits.link_hours * 3600),
+        exchanges_per_device: limits.exchanges_per_device,
+        history: Duration::from_secs(limits.history_days * 24 * 3600),
+        audit_history: Duration::from_secs(limits.audit_days * 24 * 3600),
+    }
+}
+
+fn address(url: &Url) -> String {
+    url.as_str().trim_end_matches('/').to_owned()
+}
+
+/// The CA that issues device certificates.
+fn authority(config: &Config) -> Result<CertificateAuthority> {
+    let file = config.path(&config.keys.device_ca);
+    let certificate =
+        fs::read_to_string(&file).with_context(|| format!("cannot read the device CA {}", file.display()))?;
+    let key = key_file::read(&config.path(&config.keys.device_ca_key))?;
+    Ok(CertificateAuthority::from_pem(&certificate, &key)?)
+}
+
+fn links(config: &Config) -> Result<LinkSigner> {
+    let file = config.path(&config.keys.links);
+    let text = key_file::read(&file)?;
+    let digest: qm_core::Sha256 = text
+        .expose()
+        .trim()
+        .parse()
+        .with_context(|| format!("{} must hold 64 hexadecimal digits", file.display()))?;
+    Ok(LinkSigner::new(Secret::new(digest.0)))
+}
+
+fn store_client(config: &Config, section: &Store, clock: &Clock, rng: &Rng) -> Result<StoreClient> {
+    let secret = match (&section.client_secret, &section.client_secret_file) {
+        (Some(secret), _) => secret.clone(),
+        (None, Some(file)) => {
+            let file = config.path(file);
+            let text = fs::read_to_string(&file)
+                .with_context(|| format!("cannot read store.client_secret_file {}", file.display()))?;
+            Secret::new(text.trim().to_owned())
+        }
+        (None, None) => anyhow::bail!("store.client_secret is missing"),
+    };
+    let store_config = StoreConfig {
+        base_url: section.base_url.to_string(),
+        authority_url: section.authority_url.to_string(),
+        resource: section.resource.clone(),
+        tenant_id: section.tenant_id.clone(),
+        client_id: section.client_id.clone(),
+        client_secret: secret,
+    };
+    // Two clients: nothing of the first, above all no token, can reach the content hosts.
+    Ok(StoreClient::new(
+        store_config,
+        http_client(api_client)?,
+        http_client(content_client)?,
+        clock.clone(),
+        rng.clone(),
+    )?)
+}
+
+fn http_client(settings: fn(ClientBuilder) -> ClientBuilder) -> Result<reqwest::Client> {
+    let builder = settings(reqwest::Client::builder()).tls_backend_preconfigured(tls::public_roots()?);
+    builder.build().context("cannot set up the HTTP client")
+}
