@@ -20,7 +20,7 @@ pub enum DecodeError {
     /// Too many elements of a kind.
     #[error("the message has more than {limit} {kind}")]
     TooMany {
-        /// `commands` or `items`.
+        /// `commands`, `items` or, within one element, `attributes`.
         kind: &'static str,
         /// The limit.
         limit: usize,

@@ -3,9 +3,9 @@
 /// Bounds on one document, checked before memory is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of the document, and of all text that string-table references of WBXML add up to.
+    /// Bytes of the document, and of the text that WBXML's string-table references and markup in `Data` come to.
     pub bytes: usize,
-    /// Elements inside one another, counted from the root.
+    /// Elements inside one another, counted from the root. Groups are read by recursion: keep it below 100.
     pub depth: usize,
     /// Elements inside one another within one `Data`, counted from its first child.
     pub markup_depth: usize,

@@ -60,6 +60,10 @@ impl<'a> Markup<'a> {
         }
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.out.len()
+    }
+
     pub(super) fn into_text(self) -> String {
         self.out
     }

@@ -20,7 +20,7 @@ pub(super) struct Elements<'a> {
     depth: usize,
     max_depth: usize,
     markup_depth: usize,
-    /// How many bytes string-table references may still add up to: a small document could repeat a long string.
+    /// How many bytes string-table references and markup may still come to: both can be longer than the document.
     budget: usize,
     budget_limit: usize,
 }
@@ -170,6 +170,12 @@ impl<'a> Elements<'a> {
                 token::SWITCH_PAGE => {
                     self.page_number()?;
                 }
+                token::LITERAL if attributes.len() == MAX_ATTRIBUTES => {
+                    return Err(DecodeError::TooMany {
+                        kind: "attributes",
+                        limit: MAX_ATTRIBUTES,
+                    });
+                }
                 token::LITERAL => attributes.push((self.literal_name()?, Vec::new())),
                 _ => {
                     let unexpected = self.bytes.fault(WbxmlFault::Token(byte));
@@ -195,11 +201,7 @@ impl<'a> Elements<'a> {
 
     fn table_string(&mut self, offset: u32) -> Result<&'a [u8], DecodeError> {
         let string = header::table_string(self.table, offset).map_err(|fault| self.bytes.fault(fault))?;
-        let limit = self.budget_limit;
-        self.budget = self
-            .budget
-            .checked_sub(string.len())
-            .ok_or(DecodeError::TooLarge { limit })?;
+        self.charge(string.len())?;
         Ok(string)
     }
 
@@ -211,12 +213,27 @@ impl<'a> Elements<'a> {
         loop {
             match self.token()? {
                 Token::Open => markup.open(&self.start, mem::take(&mut self.closed)),
-                Token::Close if self.depth < floor => return Ok(markup.into_text()),
+                Token::Close if self.depth < floor => break,
                 Token::Close => markup.close(),
                 Token::Text(piece) => markup.text(&utf8(piece.into_bytes())?),
                 Token::End => return Err(DecodeError::Truncated),
             }
+            if markup.len() > self.budget {
+                break;
+            }
         }
+        self.charge(markup.len())?;
+        Ok(markup.into_text())
+    }
+
+    /// Counts text that is longer than the bytes that stand for it.
+    fn charge(&mut self, bytes: usize) -> Result<(), DecodeError> {
+        let limit = self.budget_limit;
+        self.budget = self
+            .budget
+            .checked_sub(bytes)
+            .ok_or(DecodeError::TooLarge { limit })?;
+        Ok(())
     }
 }
 
@@ -267,7 +284,7 @@ impl<'a> Source<'a> for Elements<'a> {
             return Ok(Payload::Text(Cow::Borrowed("")));
         }
         let outside = self.max_depth;
-        self.max_depth = self.depth + self.markup_depth;
+        self.max_depth = self.depth.saturating_add(self.markup_depth);
         let mut content = Cow::Borrowed(&[][..]);
         let mut opaque = false;
         let payload = loop {
@@ -342,3 +359,6 @@ fn utf8(bytes: Cow<'_, [u8]>) -> Result<Cow<'_, str>, DecodeError> {
 fn local(name: &str) -> &str {
     name.split_once(':').map_or(name, |(_, local)| local)
 }
+
+/// Attributes of one element. Two bytes of input make one, so they need a bound of their own.
+const MAX_ATTRIBUTES: usize = 64;

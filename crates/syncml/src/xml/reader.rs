@@ -174,7 +174,7 @@ impl<'a> Source<'a> for Elements<'a> {
             return Ok(Payload::Text(Cow::Borrowed("")));
         }
         let outside = self.max_depth;
-        self.max_depth = self.depth + self.markup_depth;
+        self.max_depth = self.depth.saturating_add(self.markup_depth);
         let content = self.content()?;
         self.max_depth = outside;
         self.closed = false;

@@ -148,3 +148,52 @@ fn many_references_to_one_long_string_are_refused() {
         "{refused:?}"
     );
 }
+
+#[test]
+fn attributes_of_one_element_are_counted() {
+    let document = |attributes: usize| {
+        let table = [0x02, 0xA4, 0x01, 0x6A, 0x02, b'a', 0x00];
+        let open = [0x6D, 0x6C, 0x5B, 0x03, b'1', 0x00, 0x01, 0x01, 0xEB]; // the SyncBody has attributes
+        [
+            &table[..],
+            &open,
+            &[0x04, 0x00].repeat(attributes),
+            &[0x01, 0x01, 0x01],
+        ]
+        .concat()
+    };
+    assert!(decode(Encoding::Wbxml, &document(64), &Limits::default()).is_ok());
+    let refused = decode(Encoding::Wbxml, &document(65), &Limits::default());
+    assert!(
+        matches!(
+            refused,
+            Err(DecodeError::TooMany {
+                kind: "attributes",
+                limit: 64
+            })
+        ),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn markup_that_outgrows_its_tokens_is_refused() {
+    let document = |tags: usize| {
+        let open = [
+            0x02, 0xA4, 0x01, 0x6A, 0x00, 0x6D, 0x6C, 0x5B, 0x03, b'1', 0x00, 0x01, 0x01,
+        ];
+        let data = [0x6B, 0x60, 0x54, 0x4F]; // SyncBody, Replace, Item, Data
+        [&open[..], &data, &[0x33].repeat(tags), &[0x01; 5]].concat()
+    };
+    let limits = Limits {
+        bytes: 4096,
+        ..Limits::default()
+    };
+    // Each NumberOfChanges becomes 43 bytes of text.
+    assert!(decode(Encoding::Wbxml, &document(95), &limits).is_ok());
+    let refused = decode(Encoding::Wbxml, &document(96), &limits);
+    assert!(
+        matches!(refused, Err(DecodeError::TooLarge { limit: 4096 })),
+        "{refused:?}"
+    );
+}
