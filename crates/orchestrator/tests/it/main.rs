@@ -2,3 +2,5 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 mod admin;
+mod device;
+mod sessions;

@@ -2,10 +2,10 @@
 
 use qm_content::{ContentStore, LinkSigner};
 use qm_core::{
-    AppId, Architecture, Clock, DeploymentId, DeviceId, PageRequest, Rng, SeatId, Secret, Sha256, TargetId,
-    Timestamp, Version,
+    AppId, Architecture, Clock, DeploymentId, DeviceId, PackageId, PageRequest, Rng, SeatId, Secret, Sha256,
+    TargetId, Timestamp, Version,
     access::Role,
-    app::{App, AppSource, AppState, LicenseKind},
+    app::{App, AppSource, AppState, LicenseKind, OfflineLicense, Package, PackageRole},
     deployment::{Context, Deployment, DeploymentState, Intent, Target, TargetState},
     device::{CertificateState, Device, DeviceCertificate, DeviceState, EnrollmentKind},
     job::JobKind,
@@ -163,6 +163,46 @@ impl Server {
         };
         let mut tx = self.db.begin("test").await.unwrap();
         qm_db::apps::insert(&mut tx, &app).await.unwrap();
+        tx.commit().await.unwrap();
+        app
+    }
+
+    /// An offline-licensed app with its license and a package that is in the content store.
+    pub async fn offline_app(&self, name: &str) -> App {
+        let app = self.app(name, LicenseKind::Offline).await;
+        let mut writer = self.content.writer().await.unwrap();
+        writer.write(b"package").await.unwrap();
+        let stored = writer.finish(None, None).await.unwrap();
+        let package = Package {
+            id: PackageId::new(self.clock.now(), &self.rng),
+            app_id: app.id,
+            role: PackageRole::Main,
+            store_package_id: None,
+            content_id: Some("5D0C8A41".to_owned()),
+            full_name: format!("{name}_1.0.0.0_x64__0000000000000"),
+            file_name: format!("{name}.msix"),
+            version: Version([1, 0, 0, 0]),
+            architectures: vec![Architecture::X64],
+            bundle: false,
+            families: vec![],
+            rank: 0,
+            size: 7,
+            sha256: None,
+            frameworks: vec![],
+        };
+        let license = OfflineLicense {
+            app_id: app.id,
+            content_id: "5D0C8A41".to_owned(),
+            instance_id: None,
+            blob: Secret::new("bGljZW5zZQ==".to_owned()),
+            fetched_at: self.clock.now(),
+        };
+        let mut tx = self.db.begin("test").await.unwrap();
+        let id = qm_db::packages::upsert(&mut tx, &package).await.unwrap();
+        qm_db::packages::set_content(&mut tx, id, Some((stored.sha256, 7)))
+            .await
+            .unwrap();
+        qm_db::licenses::upsert(&mut tx, &license).await.unwrap();
         tx.commit().await.unwrap();
         app
     }

@@ -1,0 +1,443 @@
+//! Management sessions against the use cases, on both databases.
+
+use crate::{
+    admin::server::{DAY, Server, servers},
+    device::{TestDevice, request, token},
+};
+use qm_core::{
+    PageRequest,
+    command::CommandState,
+    deployment::{Context, Intent, TargetState},
+    device::DeviceState,
+};
+use qm_enrollment::FaultKind;
+use qm_orchestrator::{
+    checkin::CheckInError,
+    commands::Request,
+    deployments::{Control, Request as Deploy},
+    devices::Filter,
+};
+use qm_syncml::{Alert, Command, Item, Meta, StatusCode};
+
+async fn only_device(server: &Server) -> qm_core::device::Device {
+    device_of(server, "mara@fabrik.example").await
+}
+
+async fn device_of(server: &Server, upn: &str) -> qm_core::device::Device {
+    let filter = Filter {
+        upn: Some(upn.to_owned()),
+        ..Filter::default()
+    };
+    let page = server
+        .orchestrator
+        .devices(filter, PageRequest::first(10))
+        .await
+        .unwrap();
+    page.items.into_iter().next().unwrap().device
+}
+
+fn get(uri: &str) -> Request {
+    Request {
+        verb: "get".into(),
+        uri: uri.into(),
+        ..Request::default()
+    }
+}
+
+fn alert(code: u32, kind: &str, source: Option<&str>, data: &str) -> Alert {
+    let item = Item {
+        source: source.map(str::to_owned),
+        meta: Meta {
+            media_type: Some(kind.to_owned()),
+            ..Meta::default()
+        },
+        data: Some(data.to_owned()),
+        ..Item::default()
+    };
+    Alert {
+        cmd_id: String::new(),
+        code,
+        items: vec![item],
+    }
+}
+
+#[tokio::test]
+async fn an_enrollment_is_repeated_with_the_same_document_and_used_once() {
+    for server in servers().await {
+        let token = token(&server, "mara@fabrik.example").await;
+        let first = request("mara@fabrik.example", &token, "DEVICE-1");
+        let document = server.orchestrator.enroll(&first).await.unwrap();
+        let again = server.orchestrator.enroll(&first).await.unwrap();
+        assert_eq!(document.expose(), again.expose(), "{}", server.engine);
+        for wrong in [
+            request("mara@fabrik.example", &token, "DEVICE-1"),
+            request("mara@fabrik.example", &token, "DEVICE-2"),
+            request("nils@fabrik.example", &token, "DEVICE-1"),
+            request("mara@fabrik.example", "no such token", "DEVICE-1"),
+        ] {
+            let fault = server.orchestrator.enroll(&wrong).await.unwrap_err();
+            assert_eq!(fault.kind, FaultKind::Authentication, "{}", server.engine);
+        }
+        server.clock.advance(2 * DAY);
+        assert_eq!(
+            document.expose(),
+            server.orchestrator.enroll(&first).await.unwrap().expose()
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_first_session_reads_and_sets_and_the_second_is_idle() {
+    for server in servers().await {
+        let mut device = TestDevice::enroll(&server, "mara@fabrik.example", "DEVICE-1").await;
+        assert!(device.call(&server).await > 1);
+        let known = only_device(&server).await;
+        assert_eq!(known.state, DeviceState::Active);
+        assert!(known.architecture.is_some() && known.settings_at.is_some() && known.apps_read_at.is_some());
+        device.done.clear();
+        assert_eq!(device.call(&server).await, 1, "{}", server.engine);
+        assert!(device.done.is_empty());
+        server.clock.advance(DAY);
+        assert!(
+            device.call(&server).await > 1,
+            "once a day the inventory is read again"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_repeated_message_gets_the_stored_reply_and_changes_nothing() {
+    for server in servers().await {
+        let mut device = TestDevice::enroll(&server, "mara@fabrik.example", "DEVICE-1").await;
+        device.call(&server).await;
+        let id = only_device(&server).await.id;
+        let command = server
+            .orchestrator
+            .queue_command(&server.caller, id, get("./DevDetail/SwV"))
+            .await
+            .unwrap();
+        device.session += 1;
+        let first = device.first(vec![]);
+        let reply = device.post(&server, &first).await.unwrap();
+        assert_eq!(device.post(&server, &first).await.unwrap(), reply);
+        let second = device.carry_out(&reply).unwrap();
+        let end = device.post(&server, &second).await.unwrap();
+        assert_eq!(device.post(&server, &second).await.unwrap(), end);
+        let stored = server.orchestrator.command(id, command.id).await.unwrap();
+        assert_eq!((stored.state, stored.results.len()), (CommandState::Done, 1));
+
+        let mut forged = second.clone();
+        forged.body.pop();
+        let aborted = device.post(&server, &forged).await.unwrap();
+        assert!(
+            matches!(aborted.body.last(), Some(Command::Alert(a)) if a.code == 1223),
+            "{aborted:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_was_not_answered_is_sent_again_but_for_what_must_not_run_twice() {
+    for server in servers().await {
+        let mut device = TestDevice::enroll(&server, "mara@fabrik.example", "DEVICE-1").await;
+        device.call(&server).await;
+        let id = only_device(&server).await.id;
+        let exec = Request {
+            verb: "exec".into(),
+            uri: "./Vendor/MSFT/Reboot/RebootNow".into(),
+            ..Request::default()
+        };
+        let read = server
+            .orchestrator
+            .queue_command(&server.caller, id, get("./DevDetail/SwV"))
+            .await
+            .unwrap();
+        let run = server
+            .orchestrator
+            .queue_command(&server.caller, id, exec)
+            .await
+            .unwrap();
+        device.session += 1;
+        device.post(&server, &device.first(vec![])).await.unwrap();
+        device.done.clear();
+        device.call(&server).await;
+        assert_eq!(device.done.len(), 1, "{:?}", device.done);
+        let state = |c| server.orchestrator.command(id, c);
+        assert_eq!(state(read.id).await.unwrap().state, CommandState::Done);
+        assert_eq!(
+            state(run.id).await.unwrap().state,
+            CommandState::Sent,
+            "its outcome is unknown"
+        );
+    }
+}
+
+#[tokio::test]
+async fn devices_cannot_speak_for_each_other() {
+    for server in servers().await {
+        let mut mara = TestDevice::enroll(&server, "mara@fabrik.example", "DEVICE-1").await;
+        let mut nils = TestDevice::enroll(&server, "nils@fabrik.example", "DEVICE-2").await;
+        mara.call(&server).await;
+        mara.dm_id = "DEVICE-2".to_owned();
+        let refused = mara.post(&server, &mara.first(vec![])).await;
+        assert!(matches!(refused, Err(CheckInError::ForeignSource)));
+        nils.dm_id = "DEVICE-1".to_owned();
+        assert!(matches!(
+            nils.post(&server, &nils.first(vec![])).await,
+            Err(CheckInError::ForeignSource)
+        ));
+        nils.certificate = b"a certificate of somebody else".to_vec();
+        assert!(matches!(
+            nils.post(&server, &nils.first(vec![])).await,
+            Err(CheckInError::UnknownDevice)
+        ));
+    }
+}
+
+#[tokio::test]
+async fn user_commands_wait_until_the_user_is_there() {
+    for server in servers().await {
+        let mut device = TestDevice::enroll(&server, "mara@fabrik.example", "DEVICE-1").await;
+        device.call(&server).await;
+        let id = only_device(&server).await.id;
+        let queued = server
+            .orchestrator
+            .queue_command(&server.caller, id, get("./User/Vendor/MSFT/X"))
+            .await
+            .unwrap();
+        for signed_in in ["none", "others"] {
+            device.signed_in = signed_in;
+            assert_eq!(device.call(&server).await, 1, "{signed_in}");
+        }
+        device.signed_in = "user";
+        device.call(&server).await;
+        let done = server.orchestrator.command(id, queued.id).await.unwrap();
+        assert_eq!((done.state, done.status), (CommandState::Failed, Some(404)));
+    }
+}
+
+#[tokio::test]
+async fn both_sides_can_end_an_enrollment() {
+    for server in servers().await {
+        let mut leaver = TestDevice::enroll(&server, "mara@fabrik.example", "DEVICE-1").await;
+        leaver.call(&server).await;
+        let left = vec![alert(
+            1226,
+            "com.microsoft:mdm.unenrollment.userrequest",
+            None,
+            "1",
+        )];
+        assert_eq!(leaver.call_with(&server, left).await, 1);
+        let (last, reply) = leaver.wire.pop().unwrap();
+        assert_eq!(
+            leaver.post(&server, &last).await.unwrap(),
+            reply,
+            "the reply may have been lost"
+        );
+        leaver.session += 1;
+        assert!(matches!(
+            leaver.post(&server, &leaver.first(vec![])).await,
+            Err(CheckInError::UnknownDevice)
+        ));
+
+        let mut told = TestDevice::enroll(&server, "nils@fabrik.example", "DEVICE-2").await;
+        told.call(&server).await;
+        let id = device_of(&server, "nils@fabrik.example").await.id;
+        server
+            .orchestrator
+            .remove_device(&server.caller, id, false)
+            .await
+            .unwrap();
+        told.done.clear();
+        told.call(&server).await;
+        assert_eq!(told.done.len(), 1, "{:?}", told.done);
+        assert!(told.done[0].1.ends_with("/Unenroll"));
+        assert_eq!(
+            server.orchestrator.device(id).await.unwrap().device.state,
+            DeviceState::Ended
+        );
+    }
+}
+
+const FAMILY: &str = "Notes_0000000000000";
+
+async fn deploy(server: &Server, device: &TestDevice, intent: Intent) -> qm_core::DeploymentId {
+    let _ = device;
+    let app = server
+        .orchestrator
+        .apps(None, None, PageRequest::first(1))
+        .await
+        .unwrap()
+        .items
+        .remove(0)
+        .app;
+    let request = Deploy {
+        app_id: app.id,
+        intent,
+        context: Context::User,
+        device_ids: vec![],
+        group_ids: vec![],
+        upns: vec!["Mara@fabrik.example".to_owned()],
+    };
+    server
+        .orchestrator
+        .create_deployment(&server.caller, request)
+        .await
+        .unwrap()
+        .deployment
+        .id
+}
+
+async fn state(server: &Server, id: qm_core::DeploymentId) -> TargetState {
+    let targets = server
+        .orchestrator
+        .deployment_targets(id, None, PageRequest::first(1))
+        .await
+        .unwrap();
+    targets.items[0].state
+}
+
+#[tokio::test]
+async fn an_offline_app_goes_license_first_and_counts_as_installed_by_the_inventory_alone() {
+    for server in servers().await {
+        let mut device = TestDevice::enroll(&server, "mara@fabrik.example", "DEVICE-1").await;
+        device.call(&server).await;
+        server.offline_app("Notes").await;
+        let id = deploy(&server, &device, Intent::Required).await;
+        assert_eq!(state(&server, id).await, TargetState::Queued, "{}", server.engine);
+        device.taken();
+        device.refuse = vec![("/AddLicense", 500)];
+        device.call(&server).await;
+        assert_eq!(
+            device.taken(),
+            [("Exec".into(), "AddLicense".into())],
+            "no install without an accepted license"
+        );
+        device.refuse.clear();
+        server.clock.advance(DAY / 4);
+        device.call(&server).await;
+        let install = [("Exec", "AddLicense"), ("Add", FAMILY), ("Exec", "HostedInstall")];
+        assert_eq!(device.taken(), install.map(|(v, n)| (v.to_owned(), n.to_owned())));
+        assert_eq!(state(&server, id).await, TargetState::Installing);
+        device.call(&server).await;
+        assert_eq!(
+            state(&server, id).await,
+            TargetState::Queued,
+            "the slot is gone, the app is not there: lost"
+        );
+        server.clock.advance(DAY / 4);
+        device.call(&server).await;
+        device
+            .apps
+            .insert((Context::User, FAMILY.to_owned()), "AppStore".to_owned());
+        device.call(&server).await;
+        assert_eq!(state(&server, id).await, TargetState::Installed);
+
+        let removal = deploy(&server, &device, Intent::Uninstall).await;
+        device.taken();
+        device.call(&server).await;
+        assert!(
+            device
+                .done
+                .iter()
+                .any(|(v, uri, _)| v == "Delete" && uri.contains("/AppStore/"))
+        );
+        device.call(&server).await;
+        assert_eq!(
+            state(&server, removal).await,
+            TargetState::Removing,
+            "still there"
+        );
+        device.apps.clear();
+        device.call(&server).await;
+        assert_eq!(state(&server, removal).await, TargetState::Removed);
+    }
+}
+
+#[tokio::test]
+async fn a_failure_is_explained_and_can_be_retried() {
+    for server in servers().await {
+        let mut device = TestDevice::enroll(&server, "mara@fabrik.example", "DEVICE-1").await;
+        device.call(&server).await;
+        server.offline_app("Notes").await;
+        let id = deploy(&server, &device, Intent::Required).await;
+        device.call(&server).await;
+        let source = format!(
+            "./User/Vendor/MSFT/EnterpriseModernAppManagement/AppInstallation/{FAMILY}/HostedInstall"
+        );
+        let kind = "Reversed-Domain-Name:com.microsoft.mdm.EnterpriseHostedAppInstall.result";
+        device
+            .call_with(&server, vec![alert(1226, kind, Some(&source), "-2147009264")])
+            .await;
+        let targets = server
+            .orchestrator
+            .deployment_targets(id, None, PageRequest::first(1))
+            .await
+            .unwrap();
+        let error = targets.items[0].error.clone().unwrap();
+        assert_eq!(
+            (targets.items[0].state, error.code.as_str()),
+            (TargetState::Failed, "0x80073D10")
+        );
+        let again = server
+            .orchestrator
+            .control_deployment(&server.caller, id, Control::Retry)
+            .await
+            .unwrap();
+        assert_eq!(
+            again.counts.get(&TargetState::Queued),
+            Some(&1),
+            "{:?}",
+            again.counts
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_paused_deployment_sends_nothing_and_a_cancelled_one_ends() {
+    for server in servers().await {
+        let mut device = TestDevice::enroll(&server, "mara@fabrik.example", "DEVICE-1").await;
+        device.call(&server).await;
+        server.offline_app("Notes").await;
+        let id = deploy(&server, &device, Intent::Required).await;
+        let control = |c| server.orchestrator.control_deployment(&server.caller, id, c);
+        control(Control::Pause).await.unwrap();
+        device.taken();
+        device.call(&server).await;
+        assert!(device.taken().is_empty());
+        control(Control::Resume).await.unwrap();
+        control(Control::Cancel).await.unwrap();
+        assert!(control(Control::Pause).await.is_err());
+        device.call(&server).await;
+        assert!(device.taken().is_empty());
+        assert_eq!(state(&server, id).await, TargetState::Cancelled);
+    }
+}
+
+#[tokio::test]
+async fn statuses_come_in_the_order_of_the_commands() {
+    for server in servers().await {
+        let mut device = TestDevice::enroll(&server, "mara@fabrik.example", "DEVICE-1").await;
+        device.call(&server).await;
+        for (message, reply) in &device.wire {
+            let owed: Vec<_> = std::iter::once(("0", "SyncHdr"))
+                .chain(message.body.iter().filter_map(|c| match c {
+                    Command::Alert(_) | Command::Replace(_) => Some((c.cmd_id(), c.name())),
+                    _ => None,
+                }))
+                .collect();
+            let given: Vec<_> = reply
+                .body
+                .iter()
+                .filter_map(|c| match c {
+                    Command::Status(s) => {
+                        assert_eq!((s.code, s.msg_ref), (StatusCode::OK, message.header.msg_id));
+                        Some((s.cmd_ref.as_str(), s.cmd.as_str()))
+                    }
+                    _ => None,
+                })
+                .collect();
+            assert_eq!(given, owed);
+        }
+    }
+}
