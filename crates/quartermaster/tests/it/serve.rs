@@ -1,0 +1,75 @@
+//! A server process: ready, environment, signals.
+
+use crate::{init, quartermaster};
+use std::{
+    io::{BufRead as _, BufReader, Read as _},
+    net::TcpListener,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+/// A server that was seen ready.
+struct Server {
+    child: Child,
+    port: u16,
+}
+
+fn free_ports() -> [u16; 3] {
+    let held = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    held.map(|socket| socket.local_addr().unwrap().port())
+}
+
+fn start(folder: &Path) -> Server {
+    let ports = free_ports();
+    assert!(init(folder, ports).status.success());
+    let other = free_ports()[0];
+    let mut child = Command::new(env!("CARGO_BIN_EXE_quartermaster"))
+        .args(["serve", "--log-format", "json", "--config"])
+        .arg(folder.join("quartermaster.toml"))
+        .env("QUARTERMASTER_ADMIN__LISTEN", format!("127.0.0.1:{other}"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    Server { child, port: other }
+}
+
+fn signal(server: &Server, name: &str) {
+    let sent = Command::new("kill").args([name, &server.child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+#[test]
+fn a_server_is_ready_obeys_its_environment_and_stops_when_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = start(folder.path());
+    let root = folder.path().join("tls/root.pem");
+    let url = format!("https://localhost:{}", server.port);
+    let config = folder.path().join("quartermaster.toml");
+    let create = ["token", "create", "--config", config.to_str().unwrap(), "--name", "ops", "--role", "admin"];
+    let token = String::from_utf8(quartermaster(&create).stdout).unwrap();
+    let list = || {
+        Command::new(env!("CARGO_BIN_EXE_quartermaster"))
+            .args(["devices", "list", "--output", "json", "--ca-cert", root.to_str().unwrap()])
+            .env("QUARTERMASTER_URL", &url)
+            .env("QUARTERMASTER_TOKEN", token.trim())
+            .output()
+            .unwrap()
+    };
+    let listed = list();
+    assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+    let answer: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
+    assert_eq!(answer["items"], serde_json::json!([]));
+    signal(&server, "-HUP");
+    assert!(list().status.success(), "it goes on after a reload");
+    signal(&server, "-TERM");
+    assert!(server.child.wait().unwrap().success());
+    let mut log = String::new();
+    server.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    assert!(log.contains("certificates reloaded") && log.contains("stopped"), "{log}");
+    assert!(log.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "{log}");
+    assert!(!log.contains(token.trim()), "tokens must not be logged");
+}
