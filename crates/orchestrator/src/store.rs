@@ -2,7 +2,7 @@
 
 use crate::{Caller, Orchestrator, UseCaseError, audit};
 use qm_core::{JobId, job::JobKind};
-use qm_db::{jobs, jobs::NewJob, run, store_status, store_status::StoreStatus};
+use qm_db::{apps, jobs, jobs::NewJob, run, store_status, store_status::StoreStatus};
 
 impl Orchestrator {
     /// Enqueues a full synchronization; one that is queued already serves.
@@ -44,7 +44,17 @@ impl Orchestrator {
 
     /// How the synchronization stands.
     pub async fn store_status(&self) -> Result<StoreStatus, UseCaseError> {
-        Ok(store_status::find(&mut self.db.read().await?).await?)
+        let mut conn = self.db.read().await?;
+        let status = store_status::find(&mut conn).await?;
+        // Seats change between synchronizations: the apps' own counts are newer than the last walk's.
+        let counts = apps::available_from_store(&mut conn)
+            .await?
+            .into_iter()
+            .filter_map(|app| app.seats);
+        Ok(StoreStatus {
+            seats_assigned: counts.map(|seats| seats.assigned).sum(),
+            ..status
+        })
     }
 }
 
