@@ -1,0 +1,428 @@
+//! A simulated device: enrollment, sessions, and the time in between.
+
+use crate::{
+    Ended, InstalledPackage, Quirk, Rule, SessionReport, SimError, Trigger, Violation,
+    account::Account,
+    download,
+    enroll::{self, Hardware},
+    http::{self, Answer},
+    options::DeviceOptions,
+    session::{Context, Next, Opening, PendingAlert, Session},
+    tree::{
+        Login, Tree, World,
+        apps::{Download, Fetched, HostedApplication, Job},
+    },
+    violation::Watch,
+};
+use qm_core::HResult;
+use reqwest::{Client, header};
+use url::Url;
+
+/// A Windows device.
+#[derive(Debug)]
+pub struct Device {
+    options: DeviceOptions,
+    hardware: Hardware,
+    enrolled: Option<Enrolled>,
+    sessions: u32,
+    /// Alerts that wait for a session; the flag holds them back once.
+    waiting: Vec<(PendingAlert, bool)>,
+    downloads: Vec<Download>,
+    watch: Watch,
+}
+
+#[derive(Debug)]
+struct Enrolled {
+    account: Account,
+    tree: Tree,
+}
+
+impl Device {
+    /// A device fresh from its box.
+    pub fn new(options: DeviceOptions) -> Self {
+        let rng = &options.rng;
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02X}")).collect::<String>();
+        let hardware = Hardware {
+            device_id: hex(&rng.bytes::<16>()),
+            hardware_id: options
+                .hardware_id
+                .clone()
+                .unwrap_or_else(|| hex(&rng.bytes::<32>())),
+        };
+        Self {
+            options,
+            hardware,
+            enrolled: None,
+            sessions: 0,
+            waiting: Vec::new(),
+            downloads: Vec::new(),
+            watch: Watch::default(),
+        }
+    }
+
+    /// Enrolls. The violations that did not stop it are in [`Device::violations`].
+    pub async fn enroll(&mut self) -> Result<(), SimError> {
+        if self.enrolled.is_some() {
+            return Err(SimError::AlreadyEnrolled);
+        }
+        let account = enroll::enroll(&self.options, &self.hardware, &mut self.watch).await?;
+        let tree = Tree::new(&self.options, &self.hardware, &account);
+        self.enrolled = Some(Enrolled { account, tree });
+        self.sessions = 0;
+        Ok(())
+    }
+
+    /// Calls in and does what the server says, until it says no more; then time passes ([`Device::tick`]).
+    pub async fn session(&mut self, trigger: Trigger) -> Result<SessionReport, SimError> {
+        let alerts = self.due_alerts();
+        let report = self.converse(trigger, alerts).await?;
+        if report.ended == Ended::Unenrolled {
+            // The server's order ends every session; a fresh one tells that the device has left.
+            self.converse(Trigger::Alert, vec![PendingAlert::unenroll()])
+                .await
+                .ok();
+            self.leave();
+        } else {
+            self.tick().await?;
+        }
+        Ok(report)
+    }
+
+    /// Leaves by the user's wish: one session with the alert, and gone, whatever the server says.
+    pub async fn unenroll(&mut self) -> Result<SessionReport, SimError> {
+        let mut alerts = self.due_alerts();
+        alerts.push(PendingAlert::unenroll());
+        let report = self.converse(Trigger::User, alerts).await;
+        self.leave();
+        report.map(|report| SessionReport {
+            ended: Ended::Unenrolled,
+            ..report
+        })
+    }
+
+    /// Lets time pass: jobs go on, packages are fetched and deployed.
+    pub async fn tick(&mut self) -> Result<(), SimError> {
+        let Some(Enrolled { tree, .. }) = &mut self.enrolled else {
+            return Err(SimError::NotEnrolled);
+        };
+        let signed_in = tree.login() == Login::User;
+        self.watch.during("between sessions");
+        let jobs = tree.apps.tick(
+            signed_in,
+            &mut World {
+                options: &self.options,
+                watch: &mut self.watch,
+            },
+        );
+        if !jobs.is_empty() {
+            let client = http::client(&self.options, None)?;
+            for job in jobs {
+                self.install(&client, &job).await;
+            }
+        }
+        self.collect_alerts();
+        Ok(())
+    }
+
+    /// Somebody signs in or out.
+    pub fn sign_in(&mut self, login: Login) {
+        if let Some(Enrolled { tree, .. }) = &mut self.enrolled {
+            tree.set_login(login);
+        }
+    }
+
+    /// Makes the next installation or removal of a family fail.
+    pub fn fail_next(&mut self, family_name: &str, code: HResult) {
+        if let Some(Enrolled { tree, .. }) = &mut self.enrolled {
+            tree.apps.script_failure(family_name, code);
+        }
+    }
+
+    /// Changes how the device misbehaves.
+    pub fn set_quirks(&mut self, quirks: impl Into<crate::Quirks>) {
+        self.options.quirks = quirks.into();
+    }
+
+    /// What the server did wrong so far.
+    pub fn violations(&self) -> &[Violation] {
+        self.watch.found()
+    }
+
+    /// The device's name for itself in sessions.
+    pub fn device_id(&self) -> &str {
+        &self.hardware.device_id
+    }
+    /// `HWDevID`.
+    pub fn hardware_id(&self) -> &str {
+        &self.hardware.hardware_id
+    }
+    /// What it was made from.
+    pub fn options(&self) -> &DeviceOptions {
+        &self.options
+    }
+    /// Whether it is enrolled.
+    pub fn is_enrolled(&self) -> bool {
+        self.enrolled.is_some()
+    }
+    /// `EntDMID`: the server's id of the enrollment.
+    pub fn enrollment_id(&self) -> Option<&str> {
+        self.enrolled
+            .as_ref()
+            .map(|enrolled| enrolled.account.ent_dm_id.as_str())
+    }
+    /// SHA-1 of the device's certificate.
+    pub fn thumbprint(&self) -> Option<&str> {
+        self.enrolled
+            .as_ref()
+            .map(|enrolled| enrolled.account.identity.thumbprint.as_str())
+    }
+    /// What is installed, in both scopes.
+    pub fn packages(&self) -> &[InstalledPackage] {
+        self.enrolled
+            .as_ref()
+            .map_or(&[], |enrolled| enrolled.tree.apps.packages())
+    }
+    /// What was fetched for installations.
+    pub fn downloads(&self) -> &[Download] {
+        &self.downloads
+    }
+    /// Whether jobs run or alerts wait: a further session would bring news.
+    pub fn is_busy(&self) -> bool {
+        !self.waiting.is_empty()
+            || self
+                .enrolled
+                .as_ref()
+                .is_some_and(|enrolled| enrolled.tree.apps.is_busy())
+    }
+
+    async fn converse(
+        &mut self,
+        trigger: Trigger,
+        alerts: Vec<PendingAlert>,
+    ) -> Result<SessionReport, SimError> {
+        let Some(Enrolled { account, tree }) = &mut self.enrolled else {
+            return Err(SimError::NotEnrolled);
+        };
+        self.sessions += 1;
+        let number = if self.options.quirks.has(&Quirk::ReuseSessionId) {
+            1
+        } else {
+            self.sessions
+        };
+        let session_id = session_id(number, tree.sync_version());
+        let before = self.watch.found().len();
+        let opening = Opening {
+            options: &self.options,
+            account,
+            tree,
+            device_id: &self.hardware.device_id,
+            session_id: &session_id,
+        };
+        let line = Line::new(&self.options, account, tree, trigger)?;
+        let (mut session, mut bytes) = Session::open(opening, &alerts);
+        session.report.ended = loop {
+            let message = session.message();
+            let Some(answer) = line
+                .send(&session, &bytes, &self.options, &mut self.watch)
+                .await?
+            else {
+                break Ended::Stopped;
+            };
+            let mut context = Context {
+                options: &self.options,
+                tree,
+                watch: &mut self.watch,
+            };
+            match session.receive(&answer, &mut context) {
+                Next::Send(next) => bytes = next,
+                Next::End(ended) => break ended,
+            }
+            debug_assert!(session.message() > message, "message numbers rise");
+        };
+        let mut report = session.report;
+        report.violations = self.watch.found().len() - before;
+        tracing::info!(session.id = %report.session_id, session.messages = report.messages, ended = ?report.ended, "session ended");
+        Ok(report)
+    }
+
+    /// Fetches what a job needs and hands it over.
+    async fn install(&mut self, client: &Client, job: &Job) {
+        let Some(application) = job.hosted() else { return };
+        self.watch.during(format!("install {}", job.family));
+        let fetched = self.fetch_all(client, job, application).await;
+        let license = match &application.license {
+            Some(url) => download::fetch(client, &job.family, url, &mut self.watch)
+                .await
+                .ok(),
+            None => None,
+        };
+        if let Ok(files) = &fetched {
+            self.downloads
+                .extend(files.iter().map(|file| file.download.clone()));
+        }
+        if let Some(Enrolled { tree, .. }) = &mut self.enrolled {
+            let license = license.as_ref().map(|file| file.bytes.as_ref());
+            tree.apps.finish(
+                job,
+                fetched,
+                license,
+                &mut World {
+                    options: &self.options,
+                    watch: &mut self.watch,
+                },
+            );
+        }
+    }
+
+    async fn fetch_all(
+        &mut self,
+        client: &Client,
+        job: &Job,
+        application: &HostedApplication,
+    ) -> Result<Vec<Fetched>, HResult> {
+        let mut files = Vec::new();
+        for url in std::iter::once(&application.package).chain(&application.dependencies) {
+            files.push(download::fetch(client, &job.family, url, &mut self.watch).await?);
+        }
+        Ok(files)
+    }
+
+    fn collect_alerts(&mut self) {
+        let Some(Enrolled { tree, .. }) = &mut self.enrolled else {
+            return;
+        };
+        let quirks = &self.options.quirks;
+        let late = quirks.has(&Quirk::LateAlerts);
+        let alerts = tree.apps.take_alerts();
+        if !quirks.has(&Quirk::LoseAlerts) {
+            let options = &self.options;
+            self.waiting.extend(
+                alerts
+                    .into_iter()
+                    .map(|alert| (PendingAlert::job(alert, options), late)),
+            );
+        }
+    }
+
+    fn due_alerts(&mut self) -> Vec<PendingAlert> {
+        let (held, due): (Vec<_>, Vec<_>) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition(|(_, held)| *held);
+        self.waiting = held.into_iter().map(|(alert, _)| (alert, false)).collect();
+        let mut due: Vec<_> = due.into_iter().map(|(alert, _)| alert).collect();
+        if self.options.quirks.has(&Quirk::ReorderAlerts) {
+            due.reverse();
+        }
+        due
+    }
+
+    /// Everything that came from the server goes; the hardware stays.
+    fn leave(&mut self) {
+        self.enrolled = None;
+        self.waiting.clear();
+    }
+}
+
+/// The connection of one session.
+struct Line {
+    client: Client,
+    again: Client,
+    url: Url,
+    origin: Option<String>,
+    client_request_id: Option<String>,
+}
+
+impl Line {
+    fn new(
+        options: &DeviceOptions,
+        account: &Account,
+        tree: &Tree,
+        trigger: Trigger,
+    ) -> Result<Self, SimError> {
+        let mut url = Url::parse(&account.address).map_err(|_| SimError::Address(account.address.clone()))?;
+        let mode = if tree.login() == Login::User {
+            "Maintenance"
+        } else {
+            "Machine"
+        };
+        url.query_pairs_mut()
+            .append_pair("mode", mode)
+            .append_pair("Platform", "WoA");
+        let version = tree.sync_version();
+        Ok(Self {
+            client: http::client(options, Some(&account.identity))?,
+            again: http::client(options, Some(&account.identity))?,
+            url,
+            origin: (version >= 4).then(|| trigger.origin().to_string()),
+            client_request_id: (version >= 4).then(|| account.ent_dm_id.clone()),
+        })
+    }
+
+    /// Sends a message with the mishaps that were asked for; `None`: the device stopped.
+    async fn send(
+        &self,
+        session: &Session,
+        bytes: &[u8],
+        options: &DeviceOptions,
+        watch: &mut Watch,
+    ) -> Result<Option<Answer>, SimError> {
+        let (number, quirks) = (session.message(), &options.quirks);
+        if quirks.has(&Quirk::LoseReply(number)) {
+            self.post(&self.client, session, bytes).await?;
+            // A new connection, the same bytes.
+            return self.post(&self.again, session, bytes).await.map(Some);
+        }
+        let answer = self.post(&self.client, session, bytes).await?;
+        if quirks.has(&Quirk::StopAfter(number)) {
+            return Ok(None);
+        }
+        if quirks.has(&Quirk::RepeatMessage(number)) {
+            let repeated = self.post(&self.again, session, bytes).await?;
+            watch.during(format!(
+                "session {} message {number} repeated",
+                session.report.session_id
+            ));
+            let same = (repeated.status, &repeated.body) == (answer.status, &answer.body);
+            watch.check(same, Rule::Replay, || {
+                "the repeated message got another answer".to_owned()
+            });
+        }
+        Ok(Some(answer))
+    }
+
+    async fn post(&self, client: &Client, session: &Session, bytes: &[u8]) -> Result<Answer, SimError> {
+        let media_type = session.encoding().media_type();
+        let mut request = client
+            .post(self.url.clone())
+            .header(header::CONTENT_TYPE, media_type)
+            .header(header::ACCEPT, ACCEPT)
+            .header(header::USER_AGENT, AGENT)
+            .body(bytes.to_vec());
+        for (name, value) in [
+            ("UserAgentOrigin", &self.origin),
+            ("client-request-id", &self.client_request_id),
+        ] {
+            if let Some(value) = value {
+                request = request.header(name, value);
+            }
+        }
+        http::exchange(request, MAX_MESSAGE).await
+    }
+}
+
+/// Decimal at first, two bytes in hexadecimal from `SyncApplicationVersion` 2.0 on.
+fn session_id(number: u32, sync_version: u32) -> String {
+    if sync_version >= 2 {
+        format!("{:X}", number % 0x1_0000)
+    } else {
+        (number % 10_000).to_string()
+    }
+}
+
+const AGENT: &str = "MSFT OMA DM Client/1.2.0.1";
+const ACCEPT: &str =
+    "application/vnd.syncml.dm+xml, application/vnd.syncml.dm+wbxml, application/octet-stream";
+const MAX_MESSAGE: usize = 4 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests;
