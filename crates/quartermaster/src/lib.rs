@@ -8,6 +8,8 @@
 
 pub mod client;
 pub mod config;
+#[cfg(feature = "demo")]
+pub mod demo;
 pub mod init;
 mod listener;
 mod logging;
@@ -39,6 +41,9 @@ enum Command {
     /// Manage API tokens
     #[command(subcommand)]
     Token(token::Token),
+    /// Show the main job on this machine: server, Store service and simulated devices
+    #[cfg(feature = "demo")]
+    Demo(demo::Demo),
     /// Print the OpenAPI document
     Openapi,
     #[command(flatten)]
@@ -63,6 +68,8 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Init(init) => init::run(&init).await?,
         Command::Serve(serve) => serve::run(&serve).await?,
         Command::Token(token) => token::run(&token).await?,
+        #[cfg(feature = "demo")]
+        Command::Demo(demo) => return demo::run(&demo).await,
         Command::Openapi => output::text(&qm_admin_api::document()),
         Command::Client(command) => {
             let outcome = client::run(command, cli.connection, tls::provider()).await;

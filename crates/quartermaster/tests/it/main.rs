@@ -10,7 +10,10 @@ use std::{
 
 /// Runs the program to its end.
 pub fn quartermaster(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_quartermaster")).args(arguments).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_quartermaster"))
+        .args(arguments)
+        .output()
+        .unwrap()
 }
 
 /// Makes an installation on the given ports.
@@ -43,7 +46,12 @@ fn init_makes_an_installation_once_and_keeps_its_keys_to_itself() {
     let made = init(&data, [8443, 8444, 9443]);
     assert!(made.status.success(), "{}", text(&made.stderr));
     assert!(text(&made.stdout).contains("quartermaster serve --config"));
-    for file in ["keys/device-ca.key", "keys/links.key", "tls/server.key", "quartermaster.toml"] {
+    for file in [
+        "keys/device-ca.key",
+        "keys/links.key",
+        "tls/server.key",
+        "quartermaster.toml",
+    ] {
         use std::os::unix::fs::PermissionsExt as _;
         let mode = std::fs::metadata(data.join(file)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{file}");
@@ -60,14 +68,35 @@ fn token_create_prints_the_token_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     init(folder.path(), [8443, 8444, 9443]);
     let config = folder.path().join("quartermaster.toml");
-    let create = ["token", "create", "--config", config.to_str().unwrap(), "--name", "ops", "--role", "viewer"];
+    let create = [
+        "token",
+        "create",
+        "--config",
+        config.to_str().unwrap(),
+        "--name",
+        "ops",
+        "--role",
+        "viewer",
+    ];
     let made = quartermaster(&create);
     assert!(made.status.success(), "{}", text(&made.stderr));
     let token = text(&made.stdout).trim_end();
     assert_eq!(token.len(), 43, "{token}");
     let database = std::fs::read(folder.path().join("quartermaster.db")).unwrap();
-    assert!(!database.windows(43).any(|window| window == token.as_bytes()), "only its hash may be stored");
-    let wrong = quartermaster(&["token", "create", "--config", config.to_str().unwrap(), "--name", "x", "--role", "king"]);
+    assert!(
+        !database.windows(43).any(|window| window == token.as_bytes()),
+        "only its hash may be stored"
+    );
+    let wrong = quartermaster(&[
+        "token",
+        "create",
+        "--config",
+        config.to_str().unwrap(),
+        "--name",
+        "x",
+        "--role",
+        "king",
+    ]);
     assert!(!wrong.status.success() && text(&wrong.stderr).contains("viewer"));
 }
 
@@ -80,7 +109,11 @@ fn a_wrong_configuration_names_the_key() {
     std::fs::write(&config, good.replace("[tls]", "[tls]\nchiper = \"x\"")).unwrap();
     let refused = quartermaster(&["serve", "--config", config.to_str().unwrap()]);
     assert_eq!(refused.status.code(), Some(2));
-    assert!(text(&refused.stderr).contains("chiper"), "{}", text(&refused.stderr));
+    assert!(
+        text(&refused.stderr).contains("chiper"),
+        "{}",
+        text(&refused.stderr)
+    );
     assert!(refused.stdout.is_empty());
 }
 
@@ -88,5 +121,9 @@ fn a_wrong_configuration_names_the_key() {
 fn openapi_prints_the_committed_document() {
     let printed = quartermaster(&["openapi"]);
     let committed = concat!(env!("CARGO_MANIFEST_DIR"), "/../../schemas/openapi.json");
-    assert_eq!(text(&printed.stdout), std::fs::read_to_string(committed).unwrap(), "run `cargo xtask openapi`");
+    assert_eq!(
+        text(&printed.stdout),
+        std::fs::read_to_string(committed).unwrap(),
+        "run `cargo xtask openapi`"
+    );
 }

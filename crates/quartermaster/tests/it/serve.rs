@@ -32,13 +32,18 @@ fn start(folder: &Path) -> Server {
         .spawn()
         .unwrap();
     let mut line = String::new();
-    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    BufReader::new(child.stdout.as_mut().unwrap())
+        .read_line(&mut line)
+        .unwrap();
     assert_eq!(line, "ready\n");
     Server { child, port: other }
 }
 
 fn signal(server: &Server, name: &str) {
-    let sent = Command::new("kill").args([name, &server.child.id().to_string()]).status().unwrap();
+    let sent = Command::new("kill")
+        .args([name, &server.child.id().to_string()])
+        .status()
+        .unwrap();
     assert!(sent.success());
 }
 
@@ -49,18 +54,38 @@ fn a_server_is_ready_obeys_its_environment_and_stops_when_told() {
     let root = folder.path().join("tls/root.pem");
     let url = format!("https://localhost:{}", server.port);
     let config = folder.path().join("quartermaster.toml");
-    let create = ["token", "create", "--config", config.to_str().unwrap(), "--name", "ops", "--role", "admin"];
+    let create = [
+        "token",
+        "create",
+        "--config",
+        config.to_str().unwrap(),
+        "--name",
+        "ops",
+        "--role",
+        "admin",
+    ];
     let token = String::from_utf8(quartermaster(&create).stdout).unwrap();
     let list = || {
         Command::new(env!("CARGO_BIN_EXE_quartermaster"))
-            .args(["devices", "list", "--output", "json", "--ca-cert", root.to_str().unwrap()])
+            .args([
+                "devices",
+                "list",
+                "--output",
+                "json",
+                "--ca-cert",
+                root.to_str().unwrap(),
+            ])
             .env("QUARTERMASTER_URL", &url)
             .env("QUARTERMASTER_TOKEN", token.trim())
             .output()
             .unwrap()
     };
     let listed = list();
-    assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+    assert!(
+        listed.status.success(),
+        "{}",
+        String::from_utf8_lossy(&listed.stderr)
+    );
     let answer: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
     assert_eq!(answer["items"], serde_json::json!([]));
     signal(&server, "-HUP");
@@ -68,8 +93,21 @@ fn a_server_is_ready_obeys_its_environment_and_stops_when_told() {
     signal(&server, "-TERM");
     assert!(server.child.wait().unwrap().success());
     let mut log = String::new();
-    server.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
-    assert!(log.contains("certificates reloaded") && log.contains("stopped"), "{log}");
-    assert!(log.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "{log}");
+    server
+        .child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut log)
+        .unwrap();
+    assert!(
+        log.contains("certificates reloaded") && log.contains("stopped"),
+        "{log}"
+    );
+    assert!(
+        log.lines()
+            .all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()),
+        "{log}"
+    );
     assert!(!log.contains(token.trim()), "tokens must not be logged");
 }

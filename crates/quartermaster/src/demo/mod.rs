@@ -1,0 +1,56 @@
+//! `quartermaster demo`: the main job on this machine, with nothing else installed.
+//!
+//! A real server on an embedded database, a Store service, and simulated Windows devices that share no code with it, all
+//! over real TLS. What is shown is what the admin API says; nothing is staged.
+
+pub mod api;
+pub mod scene;
+mod screen;
+mod story;
+
+use anyhow::Result;
+use clap::Args;
+use scene::{Options, Scene};
+use screen::Screen;
+use std::{path::PathBuf, process::ExitCode};
+
+/// How the demonstration is run.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// How many devices, 2 to 50
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(2..=50))]
+    pub devices: u64,
+    /// Keep the installation and say where it is
+    #[arg(long)]
+    pub keep: bool,
+    /// A package of yours (.appx, .msix or a bundle) to deploy as well
+    #[arg(long, value_name = "FILE")]
+    pub package: Option<PathBuf>,
+}
+
+/// Runs the demonstration. The exit status is 0 only if every app reached its devices.
+pub async fn run(demo: &Demo) -> Result<ExitCode> {
+    let screen = Screen::default();
+    screen.chapter("The stage");
+    // One seat too few, so that somebody has to wait.
+    let options = Options {
+        devices: demo.devices,
+        seats: demo.devices - 1,
+        database: None,
+    };
+    let scene = Scene::set(&options).await?;
+    screen.step(&format!("Store service at {}", scene.store.base_url()));
+    screen.step(&format!("server at {} on an embedded database", scene.discovery));
+    let outcome = story::tell(&scene, demo, &screen).await;
+    let kept = scene.strike(demo.keep).await?;
+    let complete = outcome?;
+    if let Some(folder) = kept {
+        screen.note(&format!("kept in {}", folder.display()));
+    }
+    screen.verdict(complete);
+    Ok(if complete {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

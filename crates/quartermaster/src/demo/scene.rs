@@ -1,0 +1,190 @@
+//! Server, Store and devices of the demonstration.
+
+use super::api::Api;
+use crate::{
+    config::Config,
+    init::{self, Init},
+    serve::Running,
+};
+use anyhow::{Context as _, Result};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use qm_core::{Clock, Rng, Version, access::Role};
+use qm_db::Db;
+use qm_device_sim::{Device, DeviceOptions, Seat, SeatOracle, StorePackage};
+use qm_store_sim::{ProductKey, SimConfig, StoreSim, StoreSimHandle, catalogue};
+use std::{
+    fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use tempfile::TempDir;
+use tokio::sync::Mutex;
+
+/// Everything that plays a part.
+pub struct Scene {
+    folder: TempDir,
+    server: Running,
+    /// The Store service.
+    pub store: Arc<StoreSimHandle>,
+    /// The admin API.
+    pub api: Api,
+    /// Users, in the order of their devices.
+    pub upns: Vec<String>,
+    /// The devices.
+    pub devices: Vec<Arc<Mutex<Device>>>,
+    /// Where devices begin.
+    pub discovery: String,
+    root: String,
+}
+
+const HOST: &str = "localhost";
+
+/// What is put on the stage.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How many devices, each of a user of its own.
+    pub devices: u64,
+    /// Seats of the online-licensed app.
+    pub seats: u64,
+    /// Another database than the embedded one.
+    pub database: Option<String>,
+}
+
+impl Scene {
+    /// Starts everything; the devices are not enrolled yet.
+    pub async fn set(options: &Options) -> Result<Self> {
+        let upns: Vec<_> = (1..=options.devices)
+            .map(|n| format!("user{n}@demo.example"))
+            .collect();
+        let products = catalogue::demo(options.seats)?;
+        let store = StoreSim::start(SimConfig {
+            products,
+            users: upns.clone(),
+            ..SimConfig::default()
+        })
+        .await?;
+        let folder = tempfile::Builder::new().prefix("quartermaster-demo-").tempdir()?;
+        let config = install(folder.path(), &store, options.database.as_deref()).await?;
+        let metrics = PrometheusBuilder::new().build_recorder().handle();
+        let server = Running::start(&config, metrics).await?;
+        let root = fs::read_to_string(folder.path().join("tls/root.pem"))?;
+        let api = Api::new(address(&config), token(&config).await?, &root)?;
+        let store = Arc::new(store);
+        let discovery = format!("{}EnrollmentServer/Discovery.svc", config.enrollment.public_url);
+        let mut scene = Self {
+            folder,
+            server,
+            store,
+            api,
+            upns,
+            devices: Vec::new(),
+            discovery,
+            root,
+        };
+        for upn in &scene.upns {
+            let device = Device::new(scene.device_options(upn).await?);
+            scene.devices.push(Arc::new(Mutex::new(device)));
+        }
+        Ok(scene)
+    }
+
+    /// A device to be, with a fresh enrollment token of its user.
+    pub async fn device_options(&self, upn: &str) -> Result<DeviceOptions> {
+        let token = self.api.enrollment_token(upn).await?;
+        let (discovery, root) = (self.discovery.clone(), self.root.clone());
+        let mut options = DeviceOptions::new(discovery, upn.to_owned(), token, root, Rng::system());
+        options.seats = Some(Arc::new(AtTheStore(Arc::clone(&self.store))));
+        Ok(options)
+    }
+
+    /// Puts another device on the stage.
+    pub fn add_device(&mut self, device: Arc<Mutex<Device>>, upn: &str) {
+        self.store.add_user(upn);
+        self.upns.push(upn.to_owned());
+        self.devices.push(device);
+    }
+
+    /// Stops everything; where the installation was kept, if it was.
+    pub async fn strike(self, keep: bool) -> Result<Option<PathBuf>> {
+        self.server.stop().await;
+        if keep {
+            Ok(Some(self.folder.keep()))
+        } else {
+            Ok(self.folder.close().map(|()| None)?)
+        }
+    }
+}
+
+/// What the simulated Store client of a device knows of seats: it asks the Store's own books.
+struct AtTheStore(Arc<StoreSimHandle>);
+
+impl SeatOracle for AtTheStore {
+    fn holds_seat(&self, seat: Seat<'_>) -> bool {
+        let key = ProductKey::new(seat.product_id, seat.sku_id);
+        self.0
+            .seat_holders(&key)
+            .iter()
+            .any(|upn| upn.eq_ignore_ascii_case(seat.upn))
+    }
+
+    fn package(&self, product_id: &str, sku_id: &str) -> Option<StorePackage> {
+        let key = ProductKey::new(product_id, sku_id);
+        let known = self.0.products().into_iter().any(|product| product.key == key);
+        known.then(|| StorePackage {
+            version: Version([4, 3, 210, 0]),
+            publisher: String::new(),
+            bundle: false,
+        })
+    }
+}
+
+async fn install(folder: &Path, store: &StoreSimHandle, database: Option<&str>) -> Result<Config> {
+    let [enrollment_port, management_port, admin_port] = free_ports()?;
+    let host = HOST.to_owned();
+    let data_dir = folder.to_path_buf();
+    let (file, _) = init::create(&Init {
+        data_dir,
+        host,
+        enrollment_port,
+        management_port,
+        admin_port,
+    })
+    .await?;
+    let mut text = fs::read_to_string(&file)?.replace("0.0.0.0:", "127.0.0.1:");
+    text.push_str(&format!(
+        "\n[store]\nbase_url = \"{}\"\nauthority_url = \"{}\"\ntenant_id = \"{}\"\nclient_id = \"{}\"\nclient_secret = \"{}\"\n",
+        store.base_url(),
+        store.authority_url(),
+        store.tenant_id(),
+        store.client_id(),
+        store.client_secret(),
+    ));
+    if let Some(url) = database {
+        text = text.replace("sqlite:quartermaster.db", url);
+    }
+    fs::write(&file, text).context("cannot write the configuration")?;
+    Ok(Config::load(&file)?)
+}
+
+async fn token(config: &Config) -> Result<qm_core::Secret<String>> {
+    let db = Db::connect(&config.database_url()).await?;
+    let (clock, rng) = (Clock::system(), Rng::system());
+    let token = qm_orchestrator::access::create_api_token(&db, &clock, &rng, "demo", Role::Admin).await?;
+    db.close().await;
+    Ok(token)
+}
+
+fn address(config: &Config) -> String {
+    config.admin.public_url.as_str().trim_end_matches('/').to_owned()
+}
+
+/// Three ports that nobody uses at the moment.
+fn free_ports() -> Result<[u16; 3]> {
+    let held = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0"));
+    let mut ports = [0; 3];
+    for (port, socket) in ports.iter_mut().zip(held) {
+        *port = socket?.local_addr()?.port();
+    }
+    Ok(ports)
+}

@@ -1,0 +1,12 @@
+//! End-to-end tests: simulated devices and a Store service against a running server, on each database.
+//!
+//! One file for each story. The simulators share no code with the server and judge every message; `strike` fails a
+//! test for every rule they saw broken.
+
+mod devices_that_misbehave;
+mod leaving;
+mod offline_app;
+mod online_app;
+mod store_outage;
+mod upload;
+mod wbxml;

@@ -1,0 +1,44 @@
+//! The Store service fails while seats are assigned and packages are fetched.
+
+use anyhow::Result;
+use qm_store_sim::{Fault, Loss, Operation, ProductKey, catalogue::DEMO_ONLINE};
+use qm_testkit::{count, stages};
+
+#[tokio::test]
+async fn a_lost_answer_costs_no_seat_and_no_user() -> Result<()> {
+    for stage in stages(2, 2).await? {
+        stage.enroll().await?;
+        let app = stage.app("online").await?;
+        stage
+            .store
+            .inject(Fault::LoseAnswer(Loss::Drop).on(Operation::BulkSeats));
+        stage
+            .store
+            .inject(Fault::LoseAnswer(Loss::Drop).on(Operation::AssignSeat));
+        let deployment = stage.api.deploy(&app, "required", &stage.upns).await?;
+        stage.settle(deployment.id, |d| count(d, "queued") == 2).await?;
+        let key = ProductKey::new(DEMO_ONLINE.0, DEMO_ONLINE.1);
+        assert_eq!(stage.store.seat_holders(&key).len(), 2, "{}", stage.engine);
+        stage
+            .rounds(deployment.id, |d| count(d, "installed") == 2)
+            .await?;
+        stage.strike().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_corrupt_package_is_fetched_again_and_never_served() -> Result<()> {
+    for stage in stages(1, 0).await? {
+        stage.enroll().await?;
+        let app = stage.app("offline").await?;
+        stage.store.inject(Fault::Corrupted.on(Operation::Content));
+        let deployment = stage.api.deploy(&app, "required", &stage.upns).await?;
+        stage.settle(deployment.id, |d| count(d, "queued") == 1).await?;
+        stage
+            .rounds(deployment.id, |d| count(d, "installed") == 1)
+            .await?;
+        stage.strike().await?;
+    }
+    Ok(())
+}
