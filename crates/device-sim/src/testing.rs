@@ -1,9 +1,15 @@
 //! What the tests of several modules share: a device, an authority, envelopes, packages.
 
-use crate::{DeviceOptions, enroll::Hardware, http::Answer};
+use crate::{
+    DeviceOptions,
+    account::{Account, Identity},
+    enroll::Hardware,
+    http::Answer,
+};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
-use qm_core::{Clock, Rng, Timestamp, device::EnrollmentKind};
+use qm_core::{Clock, Rng, Secret, Timestamp, device::EnrollmentKind};
+use qm_syncml::Encoding;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
     IsCa, KeyPair, date_time_ymd,
@@ -211,3 +217,22 @@ pub(crate) fn bundle(name: &str, version: &str, members: &[(&str, &str, &[u8])])
 }
 
 pub(crate) const PUBLISHER: &str = "CN=Harborline Tools Oy, O=Harborline Tools Oy, L=Tampere, C=FI";
+
+/// An account as the sample document makes it.
+pub(crate) fn account(encoding: Encoding) -> Account {
+    Account {
+        provider_id: "Quartermaster".to_owned(),
+        address: SERVER.to_owned(),
+        encoding,
+        ent_dm_id: DM_ID.to_owned(),
+        settings: vec![("UPN".to_owned(), "ana@north.example".to_owned())],
+        identity: Identity {
+            certificate: vec![],
+            thumbprint: String::new(),
+            key: Secret::new(vec![]),
+        },
+        kind: EnrollmentKind::Full,
+    }
+}
+
+pub(crate) const SERVER: &str = "https://mdm.north.example/ManagementServer/Manage.svc";

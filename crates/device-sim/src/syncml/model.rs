@@ -272,7 +272,7 @@ mod tests {
             (
                 "<MsgID>1</MsgID>",
                 "<MsgID>1</MsgID><RespURI>x</RespURI>",
-                vec![Rule::Structure, Rule::Order],
+                vec![Rule::Structure, Rule::Structure, Rule::Order],
             ),
             (
                 "<Final/>",
