@@ -86,7 +86,8 @@ impl TargetState {
         match next {
             S::Failed | S::Cancelled | S::NotApplicable => true,
             S::Planned => false,
-            S::AwaitingSeat => matches!(self, S::Planned),
+            // A seat can be lost before the install was sent.
+            S::AwaitingSeat => matches!(self, S::Planned | S::Queued),
             S::Queued => !matches!(self, S::Queued),
             S::Sent => matches!(self, S::Queued),
             S::Installing => !matches!(intent, Intent::Uninstall) && matches!(self, S::Sent | S::Queued),

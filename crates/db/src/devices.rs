@@ -130,6 +130,11 @@ pub async fn counts(conn: &mut Conn) -> Result<BTreeMap<DeviceState, i64>, DbErr
     Ok(counts.into_iter().collect())
 }
 
+/// Stores what the client calls itself, where that is not what it said at enrollment.
+pub async fn set_dm_id(tx: &mut Tx, id: DeviceId, dm_id: &str) -> Result<(), DbError> {
+    tx.execute(&SET_DM_ID, params![id, dm_id]).await.map(|_| ())
+}
+
 /// Keeps other transactions from working on this device until this one ends: messages of one device are answered one
 /// after another. (SQLite has one writer anyway.)
 pub async fn lock(tx: &mut Tx, id: DeviceId) -> Result<(), DbError> {
@@ -231,6 +236,7 @@ sql! {
     INSERT = "INSERT INTO devices ({columns}) VALUES \
         ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
     FIND = "SELECT {columns} FROM devices WHERE id = $1";
+    SET_DM_ID = "UPDATE devices SET dm_id = $2 WHERE id = $1";
     LOCK = "SELECT id FROM devices WHERE id = $1 {for_update}";
     LIST = "SELECT {columns} FROM devices WHERE id < $1 \
         AND (($3 AND state <> 'ended') OR ($4 AND state = 'ended')) \

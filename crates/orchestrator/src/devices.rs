@@ -93,7 +93,7 @@ impl Orchestrator {
             Ok(seats_due)
         });
         if seats_due? {
-            self.wake.notify_one();
+            self.wake.all();
         }
         Ok(())
     }

@@ -36,7 +36,6 @@ use qm_db::{Db, DbError};
 use qm_pki::CertificateAuthority;
 use qm_store_sync::StoreSync;
 use std::{sync::Arc, time::Duration};
-use tokio::sync::Notify;
 
 /// Everything the use cases work with.
 pub struct Parts {
@@ -91,7 +90,7 @@ pub struct Orchestrator {
     pub(crate) settings: Settings,
     pub(crate) last_seen: last_seen::LastSeen,
     /// Wakes the worker when a job was enqueued.
-    pub(crate) wake: Notify,
+    pub(crate) wake: worker::Wake,
 }
 
 impl Orchestrator {
@@ -108,7 +107,7 @@ impl Orchestrator {
             settings,
         } = parts;
         let last_seen = last_seen::LastSeen::default();
-        let wake = Notify::new();
+        let wake = worker::Wake::default();
         Arc::new(Self {
             db,
             content,

@@ -5,6 +5,7 @@
 use crate::{Orchestrator, devices::release_seat_reason};
 use qm_core::{
     AppId, JobId, SeatId, Timestamp,
+    app::{App, LicenseKind},
     deployment::{Intent, Target, TargetError, TargetState},
     job::JobKind,
     seat::{Seat, SeatState},
@@ -61,6 +62,20 @@ impl Orchestrator {
             since: now,
             attempts: 0,
         }
+    }
+
+    /// Whether an installation may be sent: an online-licensed app only while its user holds a seat.
+    pub(crate) async fn seat_confirmed(
+        &self,
+        tx: &mut Tx,
+        app: &App,
+        target: &Target,
+    ) -> Result<bool, DbError> {
+        if app.license != LicenseKind::Online {
+            return Ok(true);
+        }
+        let seat = seats::find(tx, app.id, &target.upn).await?;
+        Ok(seat.is_some_and(|seat| seat.state == SeatState::Assigned))
     }
 
     /// A target has become final: gives back the seat that nothing needs any more. Whether a job was enqueued.

@@ -16,7 +16,7 @@ impl Orchestrator {
         let now = self.clock.now();
         let id: Result<JobId, UseCaseError> = run!(self.db, "store.sync", |tx| {
             let id = JobId::new(now, &self.rng);
-            let (key, payload) = (STORE.to_owned(), "full".to_owned());
+            let (key, payload) = ("full".to_owned(), "full".to_owned());
             let job = NewJob {
                 id,
                 kind: JobKind::StoreSync,
@@ -38,7 +38,7 @@ impl Orchestrator {
             .await?;
             Ok(id)
         });
-        self.wake.notify_one();
+        self.wake.all();
         id
     }
 
@@ -57,6 +57,3 @@ impl Orchestrator {
         })
     }
 }
-
-/// The key of the one Store's jobs.
-pub(crate) const STORE: &str = "store";

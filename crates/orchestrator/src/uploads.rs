@@ -66,7 +66,7 @@ impl Orchestrator {
         let id = run!(self.db, "app.upload", |tx| self
             .enter(tx, caller, &accepted)
             .await)?;
-        self.wake.notify_one();
+        self.wake.all();
         self.app(id).await
     }
 

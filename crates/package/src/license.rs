@@ -116,13 +116,14 @@ fn from_document(root: &Element, blob: String) -> Result<LicenseFile, LicenseErr
     })
 }
 
-/// The content id; licenses that know only one id call it the license's.
+/// The id that the device files the license under: the document calls it `LicenseID` (the Store's API speaks of the
+/// content id). Braces are no part of it.
 fn content_id(root: &Element, binding: &Element) -> Result<String, LicenseError> {
     let id = root
-        .attribute("ContentID")
+        .attribute("LicenseID")
+        .or_else(|| root.attribute("ContentID"))
         .or_else(|| binding.child_text("ContentID"))
-        .or_else(|| root.attribute("LicenseID"))
-        .map(str::trim)
+        .map(|id| id.trim().trim_start_matches('{').trim_end_matches('}'))
         .filter(|id| !id.is_empty())
         .ok_or(LicenseError::NoContentId)?;
     let good = id.len() <= 128
@@ -157,7 +158,7 @@ mod tests {
         let wrapper = format!("<License Content=\"{lines}\"/>");
         for form in [DOCUMENT, &encoded, &lines, &wrapper] {
             let license = read(form.as_bytes()).unwrap();
-            assert_eq!(license.content_id, "bbbbbbbb-0000-4000-8000-000000000002");
+            assert_eq!(license.content_id, "aaaaaaaa-0000-4000-8000-000000000001");
             assert_eq!(
                 license.package_family_name.as_deref(),
                 Some("fern.reader_d239sqcnjn0qg")

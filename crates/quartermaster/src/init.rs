@@ -155,23 +155,26 @@ url = "file:content"
 }
 
 fn next_steps(init: &Init, config: &Path, own_certificate: bool) -> String {
-    let config = config.display();
-    let trust = if own_certificate {
-        format!("  Certificate: yours, in {}", init.data_dir.join("tls").display())
+    let root = init.data_dir.join("tls/root.pem");
+    let (trust, option, host) = if own_certificate {
+        let text = format!("Certificate: yours, in {}", init.data_dir.join("tls").display());
+        (text, String::new(), init.host.as_str())
     } else {
-        format!(
-            "  Devices must trust {} (or put your own certificate beside it)",
-            init.data_dir.join("tls/root.pem").display()
-        )
+        let text = format!(
+            "Devices must trust {} (or put your own certificate beside it)",
+            root.display()
+        );
+        (text, format!(" --ca-cert {}", root.display()), "localhost")
     };
     format!(
-        "Quartermaster is ready in {folder}\n{trust}\n\nNext:\n  \
+        "Quartermaster is ready in {folder}\n  {trust}\n  The admin API listens on this machine only \
+         (admin.listen)\n\nNext:\n  \
          quartermaster serve --config {config}\n  \
          quartermaster token create --config {config} --name me --role admin\n  \
          export QUARTERMASTER_URL=https://{host}:{port} QUARTERMASTER_TOKEN=…\n  \
-         quartermaster enrollment-tokens create --upn user@example.com",
+         quartermaster{option} enrollment-tokens create --upn user@example.com",
         folder = init.data_dir.display(),
-        host = init.host,
+        config = config.display(),
         port = init.admin_port,
     )
 }

@@ -60,6 +60,9 @@ pub async fn run(serve: &Serve) -> Result<()> {
     Ok(())
 }
 
+/// How long stopping may take.
+const GRACE: Duration = Duration::from_secs(25);
+
 /// A server that runs.
 pub struct Running {
     tls: ListenerTls,
@@ -152,6 +155,14 @@ impl Running {
         // The worker stays up while listeners drain: the last requests may still wake it.
         tokio::time::sleep(Duration::from_millis(50)).await;
         self.stop_working.cancel();
+        if tokio::time::timeout(GRACE, self.joined()).await.is_err() {
+            tracing::warn!(
+                "background work was still running; its lease lets another server or the next start take it up"
+            );
+        }
+    }
+
+    async fn joined(&mut self) {
         while let Some(ended) = self.tasks.join_next().await {
             if let Err(error) = ended {
                 tracing::error!(%error, "a task of the server panicked");

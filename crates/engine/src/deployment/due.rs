@@ -1,5 +1,6 @@
 //! Which step a target is due for when its device calls, and the commands of that step.
 
+use super::MAX_ATTEMPTS;
 use crate::session::{Purpose, Step};
 use qm_core::{
     Secret, TargetId, Timestamp,
@@ -28,7 +29,10 @@ pub fn due(target: &Target, needs_license: bool, fresh: bool, now: Timestamp) ->
         (TargetState::Queued, Intent::Uninstall) => Due::Step(Step::Remove),
         (TargetState::Queued, _) if needs_license && !target.license_accepted => Due::Step(Step::License),
         (TargetState::Queued, _) => Due::Step(Step::Install),
-        (TargetState::Sent, Intent::Uninstall) if fresh => Due::Step(Step::Remove),
+        (TargetState::Sent, Intent::Uninstall) if fresh && target.attempts < MAX_ATTEMPTS => {
+            Due::Step(Step::Remove)
+        }
+        (TargetState::Sent, Intent::Uninstall) => Due::Nothing,
         (TargetState::Sent | TargetState::Installing, _) if fresh => Due::Step(Step::Poll),
         (TargetState::Removing, _) if fresh => Due::Inventory,
         _ => Due::Nothing,

@@ -225,11 +225,7 @@ pub fn on_deadline(target: &Target, now: Timestamp) -> Change {
     }))
 }
 
-/// Commands left, but the session ended before the device answered and the slot shows nothing: send again.
-pub fn requeue_unanswered(target: &Target, now: Timestamp) -> Change {
-    resend(target, now)
-}
-
+/// The session ended before the device answered, and the slot shows nothing: send again.
 fn resend(target: &Target, now: Timestamp) -> Change {
     if target.attempts >= MAX_ATTEMPTS {
         return Change::to(fail(target, &given_up(), now));

@@ -8,7 +8,7 @@ mod due;
 mod events;
 
 pub use due::{Delivery, Due, Materials, commands, due};
-pub use events::{Answer, Change, on_alert, on_answer, on_deadline, on_inventory, requeue_unanswered};
+pub use events::{Answer, Change, on_alert, on_answer, on_deadline, on_inventory};
 
 use qm_core::{
     Timestamp,
@@ -75,6 +75,15 @@ pub fn moved(target: &Target, to: TargetState, now: Timestamp) -> Option<Target>
         updated_at: now,
         ..target.clone()
     })
+}
+
+/// The target with the deadline of its state counted from now on: after a pause.
+pub fn renewed(target: &Target, now: Timestamp) -> Target {
+    Target {
+        deadline: deadline(target.state, target.intent, now),
+        updated_at: now,
+        ..target.clone()
+    }
 }
 
 /// How long each state may last. An offer that nobody takes up stays.

@@ -1,5 +1,6 @@
 //! What a message taught us, applied to the database within its transaction.
 
+use super::Incoming;
 use crate::{Orchestrator, audit, materials::Catalogue};
 use qm_core::{
     CommandId, HResult, TargetId, Timestamp,
@@ -18,7 +19,7 @@ use qm_db::{
     targets::{self, LiveTarget},
 };
 use qm_engine::{
-    deployment::{Answer, Change, MAX_ATTEMPTS, moved, on_alert, on_answer, on_inventory},
+    deployment::{Answer, Change, moved, on_alert, on_answer, on_inventory},
     session::{Fact, Purpose, Session, Step},
 };
 use qm_syncml::StatusCode;
@@ -44,7 +45,7 @@ impl<'a> Visit<'a> {
         tx: &mut Tx,
         found: &CheckIn,
         session: Session,
-        now: Timestamp,
+        incoming: &Incoming<'_>,
     ) -> Result<Self, DbError> {
         let live = match found.live_targets {
             0 => Vec::new(),
@@ -52,7 +53,7 @@ impl<'a> Visit<'a> {
         };
         let mut visit = Self {
             server,
-            now,
+            now: incoming.now,
             device: found.device.clone(),
             before: found.device.clone(),
             session,
@@ -62,9 +63,19 @@ impl<'a> Visit<'a> {
             ended: found.device.state == DeviceState::Ended,
         };
         if visit.device.state == DeviceState::Provisional {
+            visit.pin(tx, incoming.message.header.source.trim()).await?;
             visit.promote(tx, found).await?;
         }
         Ok(visit)
+    }
+
+    /// What the client calls itself in its first session stays its name.
+    async fn pin(&mut self, tx: &mut Tx, source: &str) -> Result<(), DbError> {
+        if source.eq_ignore_ascii_case(&self.device.dm_id) {
+            return Ok(());
+        }
+        source.clone_into(&mut self.device.dm_id);
+        devices::set_dm_id(tx, self.device.id, source).await
     }
 
     /// The first session proves that the enrollment works: only now an older one of the same hardware and user ends.
@@ -298,6 +309,29 @@ impl<'a> Visit<'a> {
         Ok(())
     }
 
+    /// The seat was lost after the target was queued: nothing is installed without one.
+    pub(super) async fn wait_for_seat(&mut self, tx: &mut Tx, target: &Target) -> Result<(), DbError> {
+        let Some(waiting) = moved(target, TargetState::AwaitingSeat, self.now) else {
+            return Ok(());
+        };
+        self.server
+            .claim_seats(tx, std::slice::from_ref(&waiting), self.now)
+            .await?;
+        self.server
+            .enqueue(tx, JobKind::Seats, target.app_id, self.now)
+            .await?;
+        self.jobs = true;
+        self.change(
+            tx,
+            target,
+            Change {
+                target: Some(waiting),
+                verify: false,
+            },
+        )
+        .await
+    }
+
     /// The live targets that a condition holds for.
     fn targets(&self, condition: impl Fn(&Target) -> bool) -> Vec<Target> {
         self.live
@@ -308,7 +342,7 @@ impl<'a> Visit<'a> {
             .collect()
     }
 
-    /// Marks the targets whose install or removal leaves with the reply.
+    /// Marks the targets whose install or removal leaves with the reply; a removal that is sent again is counted.
     pub(super) async fn mark_targets_sent(&mut self, tx: &mut Tx, told: &[Purpose]) -> Result<(), DbError> {
         for purpose in told {
             let Purpose::Target {
@@ -321,18 +355,21 @@ impl<'a> Visit<'a> {
             let Some(target) = self.targets(|t| t.id == *id).pop() else {
                 continue;
             };
-            let Some(sent) = moved(&target, TargetState::Sent, self.now) else {
-                continue;
-            };
+            let sent = moved(&target, TargetState::Sent, self.now).unwrap_or_else(|| target.clone());
             let sent = Target {
-                attempts: (target.attempts + 1).min(MAX_ATTEMPTS),
+                attempts: target.attempts + 1,
+                updated_at: self.now,
                 ..sent
             };
-            let change = Change {
-                target: Some(sent),
-                verify: false,
-            };
-            self.change(tx, &target, change).await?;
+            self.change(
+                tx,
+                &target,
+                Change {
+                    target: Some(sent),
+                    verify: false,
+                },
+            )
+            .await?;
         }
         Ok(())
     }

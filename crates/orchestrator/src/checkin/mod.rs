@@ -95,7 +95,7 @@ impl Orchestrator {
         let (reply, bytes, jobs) = done?;
         Self::log(&found, incoming, &reply);
         if jobs {
-            self.wake.notify_one();
+            self.wake.all();
         }
         Ok(bytes)
     }
@@ -117,7 +117,7 @@ impl Orchestrator {
             commands::requeue_unanswered(tx, found.device.id).await?;
         }
         let received = receive(session, incoming.message);
-        let mut visit = Visit::begin(self, tx, found, received.session.clone(), incoming.now).await?;
+        let mut visit = Visit::begin(self, tx, found, received.session.clone(), incoming).await?;
         visit.apply(tx, &received.facts).await?;
         let due = if received.may_command {
             visit.work(tx).await?

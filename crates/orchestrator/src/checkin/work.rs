@@ -83,6 +83,9 @@ impl Visit<'_> {
                     self.session.awaited.insert(target.id);
                 }
                 Due::Step(step) if Self::held(&live) && !is_question(step) => {}
+                Due::Step(Step::Install) if !self.server.seat_confirmed(tx, &app, &target).await? => {
+                    self.wait_for_seat(tx, &target).await?;
+                }
                 Due::Step(step) => {
                     let Some(with) = self
                         .server

@@ -9,7 +9,7 @@ use qm_core::{
     job::JobKind,
 };
 use qm_db::{DbError, Tx, apps, deployments, devices, run, targets};
-use qm_engine::deployment::moved;
+use qm_engine::deployment::{moved, renewed};
 
 /// What an administrator does to a deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +56,7 @@ impl Orchestrator {
             audit::record(tx, now, &self.rng, caller, action, id, serde_json::json!({})).await?;
             detail_of(tx, id).await
         });
-        self.wake.notify_one();
+        self.wake.all();
         done
     }
 
@@ -100,6 +100,9 @@ impl Orchestrator {
 
     async fn resume(&self, tx: &mut Tx, deployment: &Deployment, now: Timestamp) -> Result<(), DbError> {
         deployments::set_state(tx, deployment.id, DeploymentState::Active).await?;
+        for target in all(tx, deployment.id, LIVE).await? {
+            targets::update(tx, &renewed(&target, now), target.state).await?;
+        }
         let waiting = all(tx, deployment.id, &[TargetState::AwaitingSeat]).await?;
         self.claim_seats(tx, &waiting, now).await?;
         self.enqueue(tx, JobKind::Seats, deployment.app_id, now).await?;

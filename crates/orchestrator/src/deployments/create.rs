@@ -47,7 +47,7 @@ impl Orchestrator {
             close_if_done(tx, &deployment, &planned).await?;
             detail_of(tx, deployment.id).await
         });
-        self.wake.notify_one();
+        self.wake.all();
         created
     }
 

@@ -9,7 +9,8 @@ use qm_db::{DbError, jobs, jobs::Claim, run};
 use qm_store_sync::{Mode, SyncError};
 use std::time::Duration;
 
-const KINDS: &[JobKind] = &[JobKind::Seats, JobKind::Content, JobKind::StoreSync];
+/// The kinds of jobs, each carried out in a lane of its own.
+pub const LANES: [JobKind; 3] = [JobKind::Seats, JobKind::Content, JobKind::StoreSync];
 /// Longer than any single step between two renewals.
 const LEASE: Duration = Duration::from_mins(10);
 const RENEW: Duration = Duration::from_mins(3);
@@ -37,12 +38,12 @@ pub enum JobError {
 }
 
 impl Orchestrator {
-    /// Carries out one job that is due; whether there was one.
-    pub async fn run_due_jobs(&self) -> Result<bool, DbError> {
+    /// Carries out one job of these kinds that is due; whether there was one.
+    pub async fn run_due_jobs(&self, kinds: &[JobKind]) -> Result<bool, DbError> {
         let now = self.clock.now();
         let token = qm_core::id::uuid_v7(now, &self.rng);
         let claim = Claim {
-            kinds: KINDS,
+            kinds,
             now,
             lease_until: now + LEASE,
             token,
@@ -82,6 +83,7 @@ impl Orchestrator {
 
     async fn seats_job(&self, app: AppId) -> Result<Outcome, JobError> {
         let Some(store) = &self.store else {
+            self.follow_seats(app).await?;
             return Ok(Outcome::Done);
         };
         let round = store.seat_round(app).await;

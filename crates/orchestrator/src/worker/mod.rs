@@ -8,8 +8,22 @@ mod prepare;
 mod schedule;
 
 use crate::Orchestrator;
+use jobs::LANES;
+use qm_core::job::JobKind;
 use std::{sync::Arc, time::Duration};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+
+/// Wakes every lane of the worker: a job was enqueued.
+#[derive(Default)]
+pub struct Wake([Notify; LANES.len()]);
+
+impl Wake {
+    /// A lane that is at work looks again when it is done.
+    pub(crate) fn all(&self) {
+        self.0.iter().for_each(Notify::notify_one);
+    }
+}
 
 /// How long the worker sleeps when nothing wakes it.
 const IDLE: Duration = Duration::from_secs(2);
@@ -19,15 +33,19 @@ const LAST_SEEN: Duration = Duration::from_millis(500);
 /// Works until `stop`; what is under way is finished first.
 pub async fn run(server: Arc<Orchestrator>, stop: CancellationToken) {
     tokio::join!(
-        work(Arc::clone(&server), stop.clone()),
+        work(Arc::clone(&server), 0, stop.clone()),
+        work(Arc::clone(&server), 1, stop.clone()),
+        work(Arc::clone(&server), 2, stop.clone()),
         repeat(Arc::clone(&server), stop.clone()),
         write_behind(server, stop),
     );
 }
 
-async fn work(server: Arc<Orchestrator>, stop: CancellationToken) {
+/// One lane: a long download holds up no seat.
+async fn work(server: Arc<Orchestrator>, lane: usize, stop: CancellationToken) {
+    let kinds: &[JobKind] = &[LANES[lane]];
     while !stop.is_cancelled() {
-        let worked = match server.run_due_jobs().await {
+        let worked = match server.run_due_jobs(kinds).await {
             Ok(worked) => worked,
             Err(error) => {
                 tracing::warn!(%error, "background work has to wait for the database");
@@ -37,7 +55,7 @@ async fn work(server: Arc<Orchestrator>, stop: CancellationToken) {
         if !worked {
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = server.wake.notified() => {}
+                () = server.wake.0[lane].notified() => {}
                 () = tokio::time::sleep(IDLE) => {}
             }
         }

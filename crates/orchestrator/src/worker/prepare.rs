@@ -29,7 +29,8 @@ impl Orchestrator {
         let fetched = match (&self.store, wanted.is_empty()) {
             (_, true) => Ok(()),
             (Some(store), false) => store.fetch_content(app_id, &wanted).await.map(|_| ()),
-            (None, false) => return Ok(false),
+            // Without a Store, what is missing can only be uploaded.
+            (None, false) => Ok(()),
         };
         let complete = self.move_planned(&app).await?;
         fetched?;
@@ -114,7 +115,7 @@ impl Orchestrator {
         if !claims.is_empty() {
             self.claim_seats(tx, &claims, now).await?;
             self.enqueue(tx, JobKind::Seats, app.id, now).await?;
-            self.wake.notify_one();
+            self.wake.all();
         }
         Ok((chunk.last().map(|target| target.id), complete))
     }

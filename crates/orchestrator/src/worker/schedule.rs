@@ -1,6 +1,6 @@
 //! What repeats by the clock: synchronization, deadlines, expiry, retention. Each step is small and harmless to repeat.
 
-use crate::{Orchestrator, store::STORE};
+use crate::Orchestrator;
 use qm_core::{
     JobId, Timestamp,
     command::{CommandState, Verb},
@@ -37,7 +37,7 @@ impl Orchestrator {
         self.close_sessions(now).await?;
         self.expire(now).await?;
         self.retain(now).await?;
-        self.wake.notify_one();
+        self.wake.all();
         Ok(())
     }
 
@@ -69,7 +69,7 @@ impl Orchestrator {
             }
             settings::set(tx, key, &now.as_millis().to_string()).await?;
             let id = JobId::new(now, &self.rng);
-            let (key, payload) = (STORE.to_owned(), mode.to_owned());
+            let (key, payload) = (mode.to_owned(), mode.to_owned());
             let job = NewJob {
                 id,
                 kind: JobKind::StoreSync,

@@ -6,10 +6,14 @@ use crate::{
 };
 use qm_core::{
     PageRequest,
+    app::LicenseKind,
     command::CommandState,
     deployment::{Context, Intent, TargetState},
     device::DeviceState,
+    job::JobKind,
+    seat::SeatState,
 };
+use qm_db::seats;
 use qm_enrollment::FaultKind;
 use qm_orchestrator::{
     checkin::CheckInError,
@@ -439,5 +443,63 @@ async fn statuses_come_in_the_order_of_the_commands() {
                 .collect();
             assert_eq!(given, owed);
         }
+    }
+}
+
+#[tokio::test]
+async fn no_store_install_leaves_without_a_confirmed_seat() {
+    for server in servers().await {
+        let mut device = TestDevice::enroll(&server, "mara@fabrik.example", "DEVICE-1").await;
+        device.call(&server).await;
+        let app = server.app("Notes", LicenseKind::Online).await;
+        let id = deploy(&server, &device, Intent::Required).await;
+        assert_eq!(
+            state(&server, id).await,
+            TargetState::AwaitingSeat,
+            "{}",
+            server.engine
+        );
+        let settle = async |from, to| {
+            let mut tx = server.db.begin("test").await.unwrap();
+            let seat = seats::find(&mut tx, app.id, "mara@fabrik.example")
+                .await
+                .unwrap()
+                .unwrap();
+            assert!(
+                seats::set_state(&mut tx, seat.id, from, to, "test", server.clock.now())
+                    .await
+                    .unwrap()
+            );
+            tx.commit().await.unwrap();
+            server.orchestrator.run_due_jobs(&[JobKind::Seats]).await.unwrap();
+        };
+        settle(SeatState::Assigning, SeatState::Assigned).await;
+        assert_eq!(state(&server, id).await, TargetState::Queued);
+        settle(SeatState::Assigned, SeatState::Reclaimed).await;
+        device.taken();
+        device.call(&server).await;
+        assert!(device.taken().is_empty(), "the seat was lost meanwhile");
+        assert_eq!(state(&server, id).await, TargetState::AwaitingSeat);
+        settle(SeatState::Assigning, SeatState::Assigned).await;
+        device.call(&server).await;
+        assert_eq!(
+            device.taken(),
+            [("Add", FAMILY), ("Exec", "StoreInstall")].map(|(v, n)| (v.to_owned(), n.to_owned()))
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_client_keeps_the_name_of_its_first_session() {
+    for server in servers().await {
+        let mut device = TestDevice::enroll(&server, "mara@fabrik.example", "DEVICE-1").await;
+        device.dm_id = "urn:uuid:another-name".to_owned();
+        assert!(device.call(&server).await > 1);
+        assert_eq!(device.call(&server).await, 1, "{}", server.engine);
+        device.dm_id = "DEVICE-1".to_owned();
+        assert!(matches!(
+            device.post(&server, &device.first(vec![])).await,
+            Err(CheckInError::ForeignSource)
+        ));
     }
 }
