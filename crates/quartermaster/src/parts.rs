@@ -22,7 +22,7 @@ pub async fn open(config: &Config) -> Result<Arc<Orchestrator>> {
     let db = Db::connect(&config.database_url())
         .await
         .context("cannot open the database (database.url)")?;
-    let content = ContentStore::open(config.content_folder())
+    let content = ContentStore::open(config.content_folder()?)
         .await
         .context("cannot open the package store (content.url)")?;
     let store = match &config.store {

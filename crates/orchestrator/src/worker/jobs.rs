@@ -5,7 +5,7 @@ use qm_core::{
     AppId, Timestamp,
     job::{JobKind, LeasedJob},
 };
-use qm_db::{DbError, jobs, jobs::Claim, run};
+use qm_db::{DbError, apps, jobs, jobs::Claim, run, seats};
 use qm_store_sync::{Mode, SyncError};
 use std::time::Duration;
 
@@ -15,6 +15,8 @@ pub const LANES: [JobKind; 3] = [JobKind::Seats, JobKind::Content, JobKind::Stor
 const LEASE: Duration = Duration::from_mins(10);
 const RENEW: Duration = Duration::from_mins(3);
 const MOST_ATTEMPTS: i64 = 12;
+/// The most idle seats counted for one app.
+const IDLE_SEATS: u32 = 1000;
 
 /// How a job ended.
 enum Outcome {
@@ -116,9 +118,25 @@ impl Orchestrator {
             "reconcile" => Mode::Reconcile,
             _ => Mode::Full,
         };
+        let reconciled = mode == Mode::Reconcile;
         store.synchronize(mode).await?;
         self.enqueue_waiting().await?;
+        if reconciled {
+            self.report_idle_seats().await?;
+        }
         Ok(Outcome::Done)
+    }
+
+    /// Seats that nothing here needs cost somebody else theirs: they are reported, not taken away.
+    async fn report_idle_seats(&self) -> Result<(), DbError> {
+        let mut conn = self.db.read().await?;
+        for app in apps::available_from_store(&mut conn).await? {
+            let idle = seats::without_reason(&mut conn, app.id, IDLE_SEATS).await?;
+            if !idle.is_empty() {
+                tracing::warn!(app.id = %app.id, seats = idle.len(), "seats are held without a deployment that needs them");
+            }
+        }
+        Ok(())
     }
 
     /// Success removes the job from the queue, failure spaces the next attempt; too many of them give it up.

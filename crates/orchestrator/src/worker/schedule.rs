@@ -22,6 +22,8 @@ pub const EVERY: Duration = Duration::from_secs(30);
 
 const BATCH: u32 = 500;
 const DAY: Duration = Duration::from_hours(24);
+/// How long an unfinished download may be taken up again.
+const WEEK: Duration = Duration::from_hours(7 * 24);
 /// How often the Store is asked what has changed.
 const INCREMENTAL: Duration = Duration::from_hours(1);
 /// A session that is silent for so long is over.
@@ -37,6 +39,9 @@ impl Orchestrator {
         self.close_sessions(now).await?;
         self.expire(now).await?;
         self.retain(now).await?;
+        if let Err(error) = self.content.prune_partials(now - WEEK).await {
+            tracing::warn!(%error, "unfinished downloads could not be cleared away");
+        }
         self.wake.all();
         Ok(())
     }

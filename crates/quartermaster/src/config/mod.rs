@@ -91,19 +91,19 @@ impl Config {
     pub fn database_url(&self) -> String {
         let url = self.database.url.expose();
         match url.strip_prefix("sqlite:") {
-            Some(file) => format!("sqlite:{}", self.path(Path::new(file)).display()),
-            None => url.clone(),
+            Some(file) if !file.starts_with(':') => {
+                format!("sqlite:{}", self.path(Path::new(file)).display())
+            }
+            _ => url.clone(),
         }
     }
 
     /// The folder of the package store.
-    pub fn content_folder(&self) -> PathBuf {
-        self.path(Path::new(
-            self.content
-                .url
-                .strip_prefix("file:")
-                .unwrap_or(&self.content.url),
-        ))
+    pub fn content_folder(&self) -> Result<PathBuf, ConfigError> {
+        qm_content::folder(&self.content.url, &self.base).map_err(|error| ConfigError::Value {
+            key: "content.url",
+            problem: error.to_string(),
+        })
     }
 
     fn check(&self) -> Result<(), ConfigError> {
@@ -111,7 +111,7 @@ impl Config {
         sections::check_https("management.public_url", &self.management.public_url)?;
         sections::check_https("admin.public_url", &self.admin.public_url)?;
         self.database.check()?;
-        self.content.check()?;
+        self.content_folder()?;
         self.store.as_ref().map_or(Ok(()), Store::check)
     }
 }

@@ -90,22 +90,6 @@ pub struct Content {
     pub url: String,
 }
 
-impl Content {
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
-        if self.url.starts_with("file:") {
-            return Ok(());
-        }
-        let problem = format!(
-            "`{}` is not available in this version; use \"file:FOLDER\"",
-            self.url
-        );
-        Err(ConfigError::Value {
-            key: "content.url",
-            problem,
-        })
-    }
-}
-
 /// `[store]`: the Microsoft Store for Business management service.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -187,7 +171,7 @@ pub struct Limits {
     pub link_hours: u64,
     /// How many management messages are kept for each device.
     pub exchanges_per_device: u32,
-    /// How long finished jobs and answered sessions are kept, in days.
+    /// How long finished jobs and answered commands are kept, in days.
     pub history_days: u64,
     /// How long the audit trail is kept, in days.
     pub audit_days: u64,

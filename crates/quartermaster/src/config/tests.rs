@@ -37,7 +37,7 @@ fn load(text: &str) -> Result<Config, ConfigError> {
 fn the_documented_file_is_read() {
     let config = load(GOOD).unwrap();
     assert!(config.database_url().ends_with("/quartermaster.db"));
-    assert!(config.content_folder().ends_with("content"));
+    assert!(config.content_folder().unwrap().ends_with("content"));
     assert!(config.path(Path::new("/etc/x")).is_absolute());
     assert_eq!(
         config.store.as_ref().unwrap().authority_url.as_str(),
