@@ -6,7 +6,7 @@ use qm_core::{
     access::AuditEntry,
     app::{App, Package},
     command::{Command, CommandState},
-    deployment::{Deployment, Target},
+    deployment::{Context, Deployment, Target, TargetState},
     device::InstalledApp,
     group::Group,
     seat::Seat,
@@ -201,6 +201,7 @@ pub fn deployment(detail: DeploymentDetail) -> t::Deployment {
 /// A target of a deployment.
 pub fn target(target: Target) -> t::Target {
     t::Target {
+        waiting_for: waiting_for(&target).map(str::to_owned),
         id: target.id.into(),
         device_id: target.device_id.into(),
         upn: target.upn,
@@ -212,6 +213,17 @@ pub fn target(target: Target) -> t::Target {
             advice: e.advice,
         }),
         updated_at: target.updated_at.to_string(),
+    }
+}
+
+fn waiting_for(target: &Target) -> Option<&'static str> {
+    match (target.state, target.context) {
+        (TargetState::Planned, _) => Some("preparation"),
+        (TargetState::AwaitingSeat, _) => Some("seat"),
+        (TargetState::Queued, Context::User) => Some("user_sign_in"),
+        (TargetState::Queued | TargetState::Sent, _) => Some("check_in"),
+        (TargetState::Installing | TargetState::Removing, _) => Some("proof"),
+        _ => None,
     }
 }
 

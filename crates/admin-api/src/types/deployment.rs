@@ -101,6 +101,9 @@ pub struct Target {
     pub upn: String,
     /// Where it stands.
     pub state: String,
+    /// What it waits for: `preparation`, `seat`, `user_sign_in`, `check_in` or `proof`; left out once it is final.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_for: Option<String>,
     /// How often commands were sent.
     pub attempts: i64,
     /// What went wrong last, or why it does not apply.
