@@ -41,13 +41,12 @@ impl Device {
     /// A device fresh from its box.
     pub fn new(options: DeviceOptions) -> Self {
         let rng = &options.rng;
-        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02X}")).collect::<String>();
         let hardware = Hardware {
-            device_id: hex(&rng.bytes::<16>()),
+            device_id: hex::encode_upper(rng.bytes::<16>()),
             hardware_id: options
                 .hardware_id
                 .clone()
-                .unwrap_or_else(|| hex(&rng.bytes::<32>())),
+                .unwrap_or_else(|| hex::encode_upper(rng.bytes::<32>())),
         };
         Self {
             options,

@@ -116,7 +116,7 @@ impl TimeProvider for DeviceTime {
 }
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const TIMEOUT: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_mins(2);
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,6 @@
-//! What the tests of several modules share: a device, an authority, envelopes, packages.
+//! What the tests of several modules share: a device, an authority, envelopes, packages, a server.
+
+pub(crate) mod server;
 
 use crate::{
     DeviceOptions,
@@ -12,7 +14,7 @@ use qm_core::{Clock, Rng, Secret, Timestamp, device::EnrollmentKind};
 use qm_syncml::Encoding;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
-    IsCa, KeyPair, date_time_ymd,
+    IsCa, KeyPair, PublicKeyData, date_time_ymd,
 };
 use sha1::{Digest as _, Sha1};
 use std::io::{Cursor, Write as _};
@@ -93,7 +95,7 @@ impl Authority {
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    fn client(&self, name: &str, key: &KeyPair) -> Vec<u8> {
+    fn client(&self, name: &str, key: &impl PublicKeyData) -> Vec<u8> {
         let mut params = params(name);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         params.signed_by(key, &self.0).unwrap().der().to_vec()
@@ -121,7 +123,7 @@ fn params(common_name: &str) -> CertificateParams {
 /// A provisioning document that leaves nothing to be desired.
 pub(crate) fn provisioning_document(
     authority: &Authority,
-    key: &KeyPair,
+    key: &impl PublicKeyData,
     kind: EnrollmentKind,
     address: &str,
 ) -> String {
@@ -132,9 +134,7 @@ pub(crate) fn provisioning_document(
     };
     let (root, client) = (authority.0.der().to_vec(), authority.client(DM_ID, key));
     let node = |der: &[u8]| {
-        let thumbprint = Sha1::digest(der)
-            .iter()
-            .fold(String::new(), |text, byte| text + &format!("{byte:02X}"));
+        let thumbprint = hex::encode_upper(Sha1::digest(der));
         let encoded = BASE64_STANDARD.encode(der);
         format!(
             "<characteristic type=\"{thumbprint}\"><parm name=\"EncodedCertificate\" value=\"{encoded}\"/></characteristic>"
@@ -201,12 +201,11 @@ pub(crate) fn needs(name: &str, min_version: &str) -> String {
 
 /// A bundle of packages.
 pub(crate) fn bundle(name: &str, version: &str, members: &[(&str, &str, &[u8])]) -> Vec<u8> {
-    let rows: String = members
-        .iter()
-        .map(|(file, architecture, _)| {
-            format!("<Package Type='application' Version='1.0.0.0' Architecture='{architecture}' FileName='{file}'/>")
-        })
-        .collect();
+    let rows = members.iter().fold(String::new(), |rows, (file, architecture, _)| {
+        rows + &format!(
+            "<Package Type='application' Version='1.0.0.0' Architecture='{architecture}' FileName='{file}'/>"
+        )
+    });
     let manifest = format!(
         "<Bundle xmlns='http://schemas.microsoft.com/appx/2013/bundle'>\
          <Identity Name='{name}' Publisher='{PUBLISHER}' Version='{version}'/><Packages>{rows}</Packages></Bundle>"

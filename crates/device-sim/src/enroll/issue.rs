@@ -48,12 +48,12 @@ impl Request {
             xml.text("wst:RequestType", ISSUE);
             let attributes = [("ValueType", PKCS10), ("EncodingType", BASE64_BINARY)];
             xml.element("wsse:BinarySecurityToken", &attributes, |xml| {
-                xml.raw(&wrapped(&self.csr))
+                xml.raw(&wrapped(&self.csr));
             });
             xml.element("ac:AdditionalContext", &[("xmlns", AUTHORIZATION)], |xml| {
                 for (name, value) in &self.context {
                     xml.element("ac:ContextItem", &[("Name", name)], |xml| {
-                        xml.text("ac:Value", value)
+                        xml.text("ac:Value", value);
                     });
                 }
             });
@@ -61,8 +61,8 @@ impl Request {
         xml.finish()
     }
 
-    pub(super) fn into_key(self) -> KeyPair {
-        self.key
+    pub(super) const fn key(&self) -> &KeyPair {
+        &self.key
     }
 }
 
@@ -129,9 +129,9 @@ pub(super) fn read(
     let named = collection.is(TRUST, "RequestSecurityTokenResponseCollection");
     watch.check(named, Rule::Structure, || collection.name.clone());
     let response = soap::require(collection, TRUST, "RequestSecurityTokenResponse", watch)?;
-    let names = response.child_names();
-    watch.check(names == RESPONSE, Rule::Order, || {
-        format!("the response holds {names:?}")
+    let members = response.child_names();
+    watch.check(members == RESPONSE, Rule::Order, || {
+        format!("the response holds {members:?}")
     });
     let token_type = response.value("TokenType");
     watch.check(token_type == Some(DEVICE_TOKEN), Rule::Parameter, || {

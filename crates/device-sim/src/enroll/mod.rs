@@ -65,7 +65,7 @@ pub(crate) async fn enroll(
     let document = issue::read(&answer, &envelope.message_id, options.clock.now(), watch)?;
 
     watch.during("provisioning");
-    provisioning::apply(&document, options, request.into_key(), watch)
+    provisioning::apply(&document, options, request.key(), watch)
 }
 
 /// Windows asks with an empty GET whether somebody is there.

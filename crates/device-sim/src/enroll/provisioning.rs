@@ -21,7 +21,7 @@ use url::Url;
 pub(super) fn apply(
     document: &[u8],
     options: &DeviceOptions,
-    key: KeyPair,
+    key: &KeyPair,
     watch: &mut Watch,
 ) -> Result<Account, SimError> {
     let root = Element::parse(document).map_err(|error| fail(watch, UNKNOWN, Rule::Unreadable, error.0))?;
@@ -44,7 +44,7 @@ pub(super) fn apply(
     let ordered = order.first() == Some(&"CertificateStore") && sections.eq(["APPLICATION", "DMClient"]);
     watch.check(ordered, Rule::Order, || format!("{order:?}"));
 
-    let certificates = Certificates::read(&root, options, &key, watch)?;
+    let certificates = Certificates::read(&root, options, key, watch)?;
     let Some(application) = node(&root, &["APPLICATION"]) else {
         return Err(fail(watch, W7, Rule::Structure, "there is no APPLICATION"));
     };

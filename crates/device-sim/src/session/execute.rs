@@ -69,7 +69,11 @@ impl Runner<'_, '_> {
                 group
                     .commands
                     .iter()
-                    .fold(true, |well, child| self.run(child) && well)
+                    // A failure does not stop what follows.
+                    .map(|child| self.run(child))
+                    .collect::<Vec<_>>()
+                    .iter()
+                    .all(|well| *well)
             }
             Command::Alert(own) => {
                 let known = own.code == alert::NEXT_MESSAGE;
@@ -213,7 +217,7 @@ impl Runner<'_, '_> {
         let scopes: Vec<Scope> = group
             .commands
             .iter()
-            .flat_map(|child| child.items())
+            .flat_map(Command::items)
             .filter_map(|item| Some(address(item).ok()?.scope))
             .collect();
         let mixed = scopes.windows(2).any(|pair| pair[0] != pair[1]);

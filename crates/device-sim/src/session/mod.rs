@@ -205,14 +205,14 @@ impl Session {
         let mut body = first;
         body.extend(self.pages.pop_front().unwrap_or_default());
         // Windows begins with 2 in the first message of a session, with 1 in the others.
-        let base = if self.header.msg_id == 1 { 2 } else { 1 };
-        let bare_alerts = self.quirks.has(&Quirk::AlertWithoutCmdId);
+        let first_id = if self.header.msg_id == 1 { 2 } else { 1 };
+        let leaves_out = self.quirks.has(&Quirk::AlertWithoutCmdId);
         for (index, command) in body.iter_mut().enumerate() {
-            let bare = bare_alerts && is_alert(command, alert::GENERIC);
+            let bare = leaves_out && is_alert(command, alert::GENERIC);
             command.set_cmd_id(if bare {
                 String::new()
             } else {
-                (base + index).to_string()
+                (first_id + index).to_string()
             });
         }
         self.sent = body.iter().filter_map(Sent::of).collect();

@@ -23,19 +23,37 @@ impl Talk {
     }
 
     fn with(quirks: impl Into<Quirks>, alerts: &[PendingAlert], login: Login) -> Self {
-        let options = DeviceOptions { quirks: quirks.into(), ..options() };
+        let options = DeviceOptions {
+            quirks: quirks.into(),
+            ..options()
+        };
         let account = account(Encoding::Xml);
         let mut tree = Tree::new(&options, &hardware(), &account);
         tree.set_login(login);
-        let opening =
-            Opening { options: &options, account: &account, tree: &tree, device_id: DEVICE_ID, session_id: "7" };
+        let opening = Opening {
+            options: &options,
+            account: &account,
+            tree: &tree,
+            device_id: DEVICE_ID,
+            session_id: "7",
+        };
         let (session, bytes) = Session::open(opening, alerts);
         let said = Element::parse(&bytes).unwrap();
-        Self { options, tree, watch: Watch::default(), session, said }
+        Self {
+            options,
+            tree,
+            watch: Watch::default(),
+            session,
+            said,
+        }
     }
 
     fn receive(&mut self, answer: &Answer) -> Option<Ended> {
-        let mut context = Context { options: &self.options, tree: &mut self.tree, watch: &mut self.watch };
+        let mut context = Context {
+            options: &self.options,
+            tree: &mut self.tree,
+            watch: &mut self.watch,
+        };
         match self.session.receive(answer, &mut context) {
             Next::Send(bytes) => {
                 self.said = Element::parse(&bytes).unwrap();
@@ -55,7 +73,13 @@ impl Talk {
             )
         };
         let mut body = status(1, "0", "SyncHdr", 200);
-        for (index, sent) in self.session.sent.iter().filter(|sent| sent.wanted.is_some()).enumerate() {
+        for (index, sent) in self
+            .session
+            .sent
+            .iter()
+            .filter(|sent| sent.wanted.is_some())
+            .enumerate()
+        {
             let code = sent.wanted.unwrap().0;
             body += &status(index + 2, &sent.cmd_id, &sent.name, code);
         }
@@ -70,20 +94,35 @@ impl Talk {
     /// `CmdRef`, `Cmd`, `Data` of each status said.
     fn statuses(&self) -> Vec<(String, String, String)> {
         let value = |status: &Element, name: &str| status.value(name).unwrap().to_owned();
-        let triple = |status| (value(status, "CmdRef"), value(status, "Cmd"), value(status, "Data"));
+        let triple = |status| {
+            (
+                value(status, "CmdRef"),
+                value(status, "Cmd"),
+                value(status, "Data"),
+            )
+        };
         self.body().all("Status").map(triple).collect()
     }
 
     /// The codes of the statuses after the header's.
     fn codes(&self) -> Vec<String> {
-        self.statuses().into_iter().skip(1).map(|(_, _, code)| code).collect()
+        self.statuses()
+            .into_iter()
+            .skip(1)
+            .map(|(_, _, code)| code)
+            .collect()
     }
 
     fn body(&self) -> &Element {
         self.said.child("SyncBody").unwrap()
     }
     fn header(&self, name: &str) -> String {
-        self.said.child("SyncHdr").unwrap().value(name).unwrap().to_owned()
+        self.said
+            .child("SyncHdr")
+            .unwrap()
+            .value(name)
+            .unwrap()
+            .to_owned()
     }
     fn has_final(&self) -> bool {
         self.body().child("Final").is_some()
@@ -102,7 +141,10 @@ fn envelope(message: u32, body: &str) -> String {
 }
 
 fn dm_answer(body: &str) -> Answer {
-    Answer { content_type: Some("application/vnd.syncml.dm+xml".to_owned()), ..soap_answer(200, body) }
+    Answer {
+        content_type: Some("application/vnd.syncml.dm+xml".to_owned()),
+        ..soap_answer(200, body)
+    }
 }
 
 fn get(cmd_id: &str, uri: &str) -> String {
@@ -132,18 +174,53 @@ const CSP_VERSIONS: &str = "./Vendor/MSFT/DeviceManageability/Capabilities/CSPVe
 #[test]
 fn package_1_is_that_of_windows() {
     let talk = Talk::with(Quirks::default(), &[job(0x8007_3CF3)], Login::Others);
-    assert_eq!((talk.header("SessionID"), talk.header("MsgID")), ("7".to_owned(), "1".to_owned()));
+    assert_eq!(
+        (talk.header("SessionID"), talk.header("MsgID")),
+        ("7".to_owned(), "1".to_owned())
+    );
     let body = talk.body();
-    assert_eq!(body.child_names(), ["Alert", "Alert", "Alert", "Replace", "Final"]);
-    let ids: Vec<_> = body.children.iter().filter_map(|command| command.value("CmdID")).collect();
+    assert_eq!(
+        body.child_names(),
+        ["Alert", "Alert", "Alert", "Replace", "Final"]
+    );
+    let ids: Vec<_> = body
+        .children
+        .iter()
+        .filter_map(|command| command.value("CmdID"))
+        .collect();
     assert_eq!(ids, ["2", "3", "4", "5"]);
-    let codes: Vec<_> = body.all("Alert").map(|alert| alert.value("Data").unwrap()).collect();
+    let codes: Vec<_> = body
+        .all("Alert")
+        .map(|alert| alert.value("Data").unwrap())
+        .collect();
     assert_eq!(codes, ["1201", "1224", "1226"]);
     let job = body.all("Alert").nth(2).unwrap().child("Item").unwrap();
     assert_eq!(job.value("Data"), Some("-2147009293"));
-    assert_eq!(body.all("Alert").nth(1).unwrap().at(&["Item", "Data"]).unwrap().text, "others");
-    let leaves: Vec<_> = body.child("Replace").unwrap().all("Item").map(|item| &item.at(&["Source", "LocURI"]).unwrap().text).collect();
-    assert_eq!(leaves, ["./DevInfo/DevId", "./DevInfo/Man", "./DevInfo/Mod", "./DevInfo/DmV", "./DevInfo/Lang"]);
+    assert_eq!(
+        body.all("Alert")
+            .nth(1)
+            .unwrap()
+            .at(&["Item", "Data"])
+            .unwrap()
+            .text,
+        "others"
+    );
+    let leaves: Vec<_> = body
+        .child("Replace")
+        .unwrap()
+        .all("Item")
+        .map(|item| &item.at(&["Source", "LocURI"]).unwrap().text)
+        .collect();
+    assert_eq!(
+        leaves,
+        [
+            "./DevInfo/DevId",
+            "./DevInfo/Man",
+            "./DevInfo/Mod",
+            "./DevInfo/DmV",
+            "./DevInfo/Lang"
+        ]
+    );
 }
 
 #[test]
@@ -156,15 +233,34 @@ fn a_server_without_commands_ends_the_session() {
 #[test]
 fn commands_are_answered_in_order_with_results_last() {
     let mut talk = Talk::new();
-    let commands = [get("a", "./DevInfo/Man"), set("Replace", "b", "P", "1"), get("c", "./DevInfo/No")].concat();
+    let commands = [
+        get("a", "./DevInfo/Man"),
+        set("Replace", "b", "P", "1"),
+        get("c", "./DevInfo/No"),
+    ]
+    .concat();
     assert_eq!(talk.hear(&commands), None);
     assert_eq!(talk.header("MsgID"), "2");
-    let expected = [("0", "SyncHdr", "200"), ("a", "Get", "200"), ("b", "Replace", "200"), ("c", "Get", "404")];
-    let expected: Vec<_> = expected.iter().map(|(a, b, c)| ((*a).to_owned(), (*b).to_owned(), (*c).to_owned())).collect();
+    let expected = [
+        ("0", "SyncHdr", "200"),
+        ("a", "Get", "200"),
+        ("b", "Replace", "200"),
+        ("c", "Get", "404"),
+    ];
+    let expected: Vec<_> = expected
+        .iter()
+        .map(|(a, b, c)| ((*a).to_owned(), (*b).to_owned(), (*c).to_owned()))
+        .collect();
     assert_eq!(talk.statuses(), expected);
-    assert_eq!(talk.body().child_names(), ["Status", "Status", "Status", "Status", "Results", "Final"]);
+    assert_eq!(
+        talk.body().child_names(),
+        ["Status", "Status", "Status", "Status", "Results", "Final"]
+    );
     let results = talk.body().child("Results").unwrap();
-    assert_eq!((results.value("CmdRef"), results.value("MsgRef")), (Some("a"), Some("1")));
+    assert_eq!(
+        (results.value("CmdRef"), results.value("MsgRef")),
+        (Some("a"), Some("1"))
+    );
     assert_eq!(results.at(&["Item", "Data"]).unwrap().text, "Fabrikam");
     assert_eq!(talk.body().child("Status").unwrap().value("CmdID"), Some("1"));
     assert_eq!((talk.hear(""), talk.rules()), (Some(Ended::Done), vec![]));
@@ -183,7 +279,11 @@ fn several_items_get_one_status_unless_they_differ() {
     assert_eq!(talk.codes(), ["200"]);
     talk.hear(&items("./DevInfo/No"));
     assert_eq!(talk.codes(), ["200", "404"]);
-    let refs: Vec<_> = talk.body().all("Status").filter_map(|status| status.value("TargetRef")).collect();
+    let refs: Vec<_> = talk
+        .body()
+        .all("Status")
+        .filter_map(|status| status.value("TargetRef"))
+        .collect();
     assert_eq!(refs, ["./DevInfo/Man", "./DevInfo/No"]);
 }
 
@@ -193,7 +293,10 @@ fn original_errors_are_told_from_version_3_on() {
     talk.session.style.original_errors = true;
     talk.hear(&get("9", "./DevInfo/No"));
     let data = talk.body().all("Status").nth(1).unwrap().child("Data").unwrap();
-    assert_eq!(data.attribute_in(syncml::MSFT, "originalerror"), Some("0x86000002"));
+    assert_eq!(
+        data.attribute_in(syncml::MSFT, "originalerror"),
+        Some("0x86000002")
+    );
 }
 
 #[test]
@@ -214,13 +317,18 @@ fn an_atomic_fails_as_a_whole_and_is_undone() {
 fn what_has_no_place_in_an_atomic_is_refused() {
     for child in [
         get("10", "./DevInfo/Man"),
-        "<Atomic><CmdID>10</CmdID></Atomic>".replace("</Atomic>", &(set("Replace", "11", "P", "1") + "</Atomic>")),
+        "<Atomic><CmdID>10</CmdID></Atomic>"
+            .replace("</Atomic>", &(set("Replace", "11", "P", "1") + "</Atomic>")),
         set("Add", "10", "P", "1") + &set("Replace", "11", "P", "2"),
         "<Exec><CmdID>10</CmdID><Item><Target><LocURI>./x</LocURI></Target></Item></Exec>".to_owned(),
     ] {
         let mut talk = Talk::new();
         talk.hear(&format!("<Atomic><CmdID>9</CmdID>{child}</Atomic>"));
-        assert_eq!((talk.codes()[0].as_str(), talk.rules()), ("507", vec![Rule::Atomic]), "{child}");
+        assert_eq!(
+            (talk.codes()[0].as_str(), talk.rules()),
+            ("507", vec![Rule::Atomic]),
+            "{child}"
+        );
     }
 }
 
@@ -228,7 +336,10 @@ fn what_has_no_place_in_an_atomic_is_refused() {
 fn scopes_are_not_mixed_in_an_atomic() {
     let mut talk = Talk::new();
     let user = set("Replace", "11", "P", "1").replace("./Vendor", "./User/Vendor");
-    talk.hear(&format!("<Atomic><CmdID>9</CmdID>{}{user}</Atomic>", set("Replace", "10", "P", "1")));
+    talk.hear(&format!(
+        "<Atomic><CmdID>9</CmdID>{}{user}</Atomic>",
+        set("Replace", "10", "P", "1")
+    ));
     assert_eq!(talk.rules(), [Rule::Scope]);
 }
 
@@ -244,7 +355,10 @@ fn a_sequence_runs_in_order() {
 fn a_command_without_cmd_id_is_not_carried_out() {
     let mut talk = Talk::new();
     talk.hear(&set("Replace", "9", "P", "1").replace("<CmdID>9</CmdID>", ""));
-    assert_eq!(talk.statuses()[1], (String::new(), "Replace".to_owned(), "400".to_owned()));
+    assert_eq!(
+        talk.statuses()[1],
+        (String::new(), "Replace".to_owned(), "400".to_owned())
+    );
     assert_eq!(talk.rules(), [Rule::Structure, Rule::CmdId]);
 }
 
@@ -264,17 +378,31 @@ fn an_unenrollment_is_not_answered() {
     let mut talk = Talk::new();
     let exec = "<Exec><CmdID>9</CmdID><Item><Target><LocURI>./Device/Vendor/MSFT/DMClient/Provider/Quartermaster/Unenroll\
                 </LocURI></Target><Data>Quartermaster</Data></Item></Exec>";
-    assert_eq!(talk.hear(&(exec.to_owned() + &get("10", "./DevInfo/Man"))), Some(Ended::Unenrolled));
+    assert_eq!(
+        talk.hear(&(exec.to_owned() + &get("10", "./DevInfo/Man"))),
+        Some(Ended::Unenrolled)
+    );
     assert_eq!(talk.session.report.commands.len(), 1);
 }
 
 #[test]
 fn aborts_challenges_and_refusals_end_the_session() {
     let mut talk = Talk::new();
-    assert_eq!(talk.hear("<Alert><CmdID>9</CmdID><Data>1223</Data></Alert>"), Some(Ended::Aborted));
-    let challenge = Talk::new().answer("").replacen("<Data>200</Data>", "<Data>407</Data>", 1);
-    assert_eq!(Talk::new().receive(&dm_answer(&challenge)), Some(Ended::Challenged));
-    let refusal = Answer { status: 403, ..dm_answer("") };
+    assert_eq!(
+        talk.hear("<Alert><CmdID>9</CmdID><Data>1223</Data></Alert>"),
+        Some(Ended::Aborted)
+    );
+    let challenge = Talk::new()
+        .answer("")
+        .replacen("<Data>200</Data>", "<Data>407</Data>", 1);
+    assert_eq!(
+        Talk::new().receive(&dm_answer(&challenge)),
+        Some(Ended::Challenged)
+    );
+    let refusal = Answer {
+        status: 403,
+        ..dm_answer("")
+    };
     assert_eq!(Talk::new().receive(&refusal), Some(Ended::Refused(403)));
     assert_eq!(Talk::new().receive(&dm_answer("<html>")), Some(Ended::Unreadable));
 }
@@ -282,7 +410,7 @@ fn aborts_challenges_and_refusals_end_the_session() {
 #[test]
 fn a_server_without_end_is_given_up() {
     let mut talk = Talk::new();
-    let ended = (0..MAX_MESSAGES + 1).find_map(|_| talk.hear(&get("9", "./DevInfo/Man")));
+    let ended = (0..=MAX_MESSAGES).find_map(|_| talk.hear(&get("9", "./DevInfo/Man")));
     assert_eq!(ended, Some(Ended::Endless));
 }
 
@@ -298,18 +426,41 @@ fn breaches_by_the_server_are_noted() {
         ("<Final/>", "", vec![Rule::Final]),
         ("<CmdID>3</CmdID>", "<CmdID>2</CmdID>", vec![Rule::CmdId]),
         ("<CmdID>3</CmdID>", "<CmdID>0</CmdID>", vec![Rule::CmdId]),
-        ("<CmdRef>0</CmdRef><Cmd>SyncHdr</Cmd>", "<CmdRef>9</CmdRef><Cmd>Alert</Cmd>", vec![Rule::StatusOrder; 4]),
-        ("<CmdRef>3</CmdRef>", "<CmdRef>9</CmdRef>", vec![Rule::StatusOrder, Rule::StatusOrder]),
-        ("<Cmd>Replace</Cmd><Data>200<", "<Cmd>Replace</Cmd><Data>500<", vec![Rule::StatusOrder]),
-        ("</SyncHdr>", "<Meta><MaxMsgSize xmlns='syncml:metinf'>2048</MaxMsgSize></Meta></SyncHdr>", vec![Rule::Structure]),
-        ("<Final/>", "<Status><CmdID>77</CmdID><MsgRef>1</MsgRef><CmdRef>77</CmdRef><Cmd>Get</Cmd><Data>200</Data></Status><Final/>", vec![Rule::StatusRef]),
+        (
+            "<CmdRef>0</CmdRef><Cmd>SyncHdr</Cmd>",
+            "<CmdRef>9</CmdRef><Cmd>Alert</Cmd>",
+            vec![Rule::StatusOrder; 4],
+        ),
+        (
+            "<CmdRef>3</CmdRef>",
+            "<CmdRef>9</CmdRef>",
+            vec![Rule::StatusOrder, Rule::StatusOrder],
+        ),
+        (
+            "<Cmd>Replace</Cmd><Data>200<",
+            "<Cmd>Replace</Cmd><Data>500<",
+            vec![Rule::StatusOrder],
+        ),
+        (
+            "</SyncHdr>",
+            "<Meta><MaxMsgSize xmlns='syncml:metinf'>2048</MaxMsgSize></Meta></SyncHdr>",
+            vec![Rule::Structure],
+        ),
+        (
+            "<Final/>",
+            "<Status><CmdID>77</CmdID><MsgRef>1</MsgRef><CmdRef>77</CmdRef><Cmd>Get</Cmd><Data>200</Data></Status><Final/>",
+            vec![Rule::StatusRef],
+        ),
     ] {
         let mut talk = Talk::new();
         let answer = talk.answer("");
         assert!(answer.contains(from), "{from}");
         talk.receive(&dm_answer(&answer.replacen(from, to, 1)));
         let found = talk.rules();
-        assert!(found.starts_with(&rules) && (found.len() == rules.len() || rules.len() > 1), "{to}: {found:?}");
+        assert!(
+            found.starts_with(&rules) && (found.len() == rules.len() || rules.len() > 1),
+            "{to}: {found:?}"
+        );
     }
 }
 
@@ -319,7 +470,13 @@ fn statuses_come_in_the_order_of_the_commands() {
     let answer = talk.answer("");
     let at = |cmd_id: u32| answer.find(&format!("<Status><CmdID>{cmd_id}<")).unwrap();
     let (second, third, fourth) = (at(2), at(3), at(4));
-    let swapped = [&answer[..second], &answer[third..fourth], &answer[second..third], &answer[fourth..]].concat();
+    let swapped = [
+        &answer[..second],
+        &answer[third..fourth],
+        &answer[second..third],
+        &answer[fourth..],
+    ]
+    .concat();
     talk.receive(&dm_answer(&swapped));
     assert!(talk.rules().contains(&Rule::StatusOrder));
 }
@@ -356,16 +513,26 @@ fn the_answers_media_type_and_length_are_checked() {
         coding: Some("gzip".to_owned()),
         ..answer
     });
-    assert_eq!(talk.rules(), [Rule::Transfer, Rule::ContentLength, Rule::ContentType]);
+    assert_eq!(
+        talk.rules(),
+        [Rule::Transfer, Rule::ContentLength, Rule::ContentType]
+    );
 }
 
 #[test]
 fn wbxml_carries_the_same_session() {
     let (options, account) = (options(), account(Encoding::Wbxml));
     let mut tree = Tree::new(&options, &hardware(), &account);
-    let opening = Opening { options: &options, account: &account, tree: &tree, device_id: DEVICE_ID, session_id: "7" };
+    let opening = Opening {
+        options: &options,
+        account: &account,
+        tree: &tree,
+        device_id: DEVICE_ID,
+        session_id: "7",
+    };
     let (mut session, bytes) = Session::open(opening, &[]);
-    let decode = |bytes: &[u8]| qm_syncml::decode(Encoding::Wbxml, bytes, &qm_syncml::Limits::default()).unwrap();
+    let decode =
+        |bytes: &[u8]| qm_syncml::decode(Encoding::Wbxml, bytes, &qm_syncml::Limits::default()).unwrap();
     let first = decode(&bytes);
     assert_eq!((first.body.len(), first.last), (3, true));
     let mut watch = Watch::default();
@@ -378,9 +545,17 @@ fn wbxml_carries_the_same_session() {
         body: body.into(),
         ..soap_answer(200, "")
     };
-    let mut context = Context { options: &options, tree: &mut tree, watch: &mut watch };
-    let Next::Send(bytes) = session.receive(&answer, &mut context) else { panic!("the session ended") };
-    assert!(matches!(&decode(&bytes).body[2], Command::Results(results) if results.items[0].data.as_deref() == Some("Fabrikam")));
+    let mut context = Context {
+        options: &options,
+        tree: &mut tree,
+        watch: &mut watch,
+    };
+    let Next::Send(bytes) = session.receive(&answer, &mut context) else {
+        panic!("the session ended")
+    };
+    assert!(
+        matches!(&decode(&bytes).body[2], Command::Results(results) if results.items[0].data.as_deref() == Some("Fabrikam"))
+    );
     assert_eq!(watch.rules(), []);
 }
 
@@ -388,7 +563,11 @@ fn wbxml_carries_the_same_session() {
 
 #[test]
 fn alerts_can_lack_cmd_id_and_type() {
-    let talk = Talk::with([Quirk::AlertWithoutCmdId, Quirk::EmptyMeta], &[job(0)], Login::User);
+    let talk = Talk::with(
+        [Quirk::AlertWithoutCmdId, Quirk::EmptyMeta],
+        &[job(0)],
+        Login::User,
+    );
     let alert = talk.body().all("Alert").nth(2).unwrap();
     assert_eq!(alert.value("CmdID"), None);
     assert_eq!(alert.at(&["Item", "Meta"]).unwrap().children, []);
@@ -409,13 +588,42 @@ fn an_alert_without_cmd_id_may_be_answered_or_not() {
 
 #[test]
 fn codes_can_be_unsigned_and_sources_foreign() {
-    let quirky = DeviceOptions { quirks: [Quirk::UnsignedCodes].into(), ..options() };
-    let alert = JobAlert { source: "./User/x".to_owned(), kind: "x", code: HResult(0x8007_3CF3) };
+    let quirky = DeviceOptions {
+        quirks: [Quirk::UnsignedCodes].into(),
+        ..options()
+    };
+    let alert = JobAlert {
+        source: "./User/x".to_owned(),
+        kind: "x",
+        code: HResult(0x8007_3CF3),
+    };
     let alert = PendingAlert::job(alert, &quirky);
-    let talk = Talk::with([Quirk::ForeignSource("THIEF".to_owned()), Quirk::DevIdAsDocumented], &[alert], Login::User);
-    assert_eq!(talk.body().all("Alert").nth(2).unwrap().at(&["Item", "Data"]).unwrap().text, "2147958003");
-    assert_eq!(talk.said.at(&["SyncHdr", "Source", "LocURI"]).unwrap().text, "THIEF");
-    assert_eq!(talk.body().at(&["Replace", "Item", "Source", "LocURI"]).unwrap().text, "./DevInfo/DevID");
+    let talk = Talk::with(
+        [Quirk::ForeignSource("THIEF".to_owned()), Quirk::DevIdAsDocumented],
+        &[alert],
+        Login::User,
+    );
+    assert_eq!(
+        talk.body()
+            .all("Alert")
+            .nth(2)
+            .unwrap()
+            .at(&["Item", "Data"])
+            .unwrap()
+            .text,
+        "2147958003"
+    );
+    assert_eq!(
+        talk.said.at(&["SyncHdr", "Source", "LocURI"]).unwrap().text,
+        "THIEF"
+    );
+    assert_eq!(
+        talk.body()
+            .at(&["Replace", "Item", "Source", "LocURI"])
+            .unwrap()
+            .text,
+        "./DevInfo/DevID"
+    );
 }
 
 #[test]
@@ -430,9 +638,15 @@ fn a_package_can_come_in_two_messages() {
     let mut talk = Talk::with([Quirk::WithoutFinal(1)], &[], Login::User);
     assert!(!talk.has_final());
     assert_eq!(talk.body().child_names(), ["Alert"]);
-    assert_eq!(talk.hear("<Alert><CmdID>9</CmdID><Data>1222</Data></Alert>"), None);
+    assert_eq!(
+        talk.hear("<Alert><CmdID>9</CmdID><Data>1222</Data></Alert>"),
+        None
+    );
     assert!(talk.has_final());
-    assert_eq!(talk.body().child_names(), ["Status", "Status", "Alert", "Replace", "Final"]);
+    assert_eq!(
+        talk.body().child_names(),
+        ["Status", "Status", "Alert", "Replace", "Final"]
+    );
     assert_eq!((talk.hear(""), talk.rules()), (Some(Ended::Done), vec![]));
 }
 
@@ -452,15 +666,24 @@ fn large_results_go_up_in_chunks_that_make_the_whole() {
     loop {
         let item = talk.body().at(&["Results", "Item"]).unwrap().clone();
         whole += &item.child("Data").unwrap().text;
-        let told = item.child("Meta").and_then(|meta| meta.child_in(syncml::METINF, "Size").map(|s| s.text.clone()));
-        assert_eq!(told.is_some(), size.is_none(), "the first chunk alone tells the size");
+        let told = item
+            .child("Meta")
+            .and_then(|meta| meta.child_in(syncml::METINF, "Size").map(|s| s.text.clone()));
+        assert_eq!(
+            told.is_some(),
+            size.is_none(),
+            "the first chunk alone tells the size"
+        );
         size = size.or(told);
         let more = item.child("MoreData").is_some();
         assert_eq!(more, !talk.has_final());
         if !more {
             break;
         }
-        assert_eq!(talk.hear("<Alert><CmdID>9</CmdID><Data>1222</Data></Alert>"), None);
+        assert_eq!(
+            talk.hear("<Alert><CmdID>9</CmdID><Data>1222</Data></Alert>"),
+            None
+        );
     }
     assert_eq!(size, Some(whole.len().to_string()));
     assert!(whole.starts_with("<CSPVersions>") && whole.ends_with("</CSPVersions>"));
@@ -471,7 +694,49 @@ fn large_results_go_up_in_chunks_that_make_the_whole() {
 fn a_chunk_has_to_be_answered_with_213() {
     let mut talk = Talk::with([Quirk::ChunkResults(5_000)], &[], Login::User);
     talk.hear(&get("9", CSP_VERSIONS));
-    let answer = talk.answer("<Alert><CmdID>9</CmdID><Data>1222</Data></Alert>").replace("<Data>213<", "<Data>200<");
+    let answer = talk
+        .answer("<Alert><CmdID>9</CmdID><Data>1222</Data></Alert>")
+        .replace("<Data>213<", "<Data>200<");
     talk.receive(&dm_answer(&answer));
     assert_eq!(talk.rules(), [Rule::StatusOrder]);
+}
+
+// Hostile input
+
+mod hostile {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
+        #[test]
+        fn no_damaged_message_makes_it_panic(at in 0_usize..4_000, with in proptest::collection::vec(any::<u8>(), 0..12), cut in 0_usize..12) {
+            let mut talk = Talk::new();
+            let mut bytes = talk.answer(&(get("9", "./DevInfo?list=StructData") + &set("Replace", "10", "P", "1"))).into_bytes();
+            let from = at.min(bytes.len());
+            let to = (from + cut).min(bytes.len());
+            bytes.splice(from..to, with);
+            let answer = Answer { body: bytes.into(), ..dm_answer("") };
+            let mut context = Context { options: &talk.options, tree: &mut talk.tree, watch: &mut talk.watch };
+            talk.session.receive(&answer, &mut context);
+        }
+
+        #[test]
+        fn no_address_or_payload_makes_it_panic(
+            path in "(\\./)?(User/|Device/)?(Vendor/MSFT/EnterpriseModernAppManagement/)?(AppInstallation|AppManagement|AppLicenses/StoreLicenses)?[/a-zA-Z%_.?=]{0,40}",
+            verb in proptest::sample::select(vec!["Get", "Add", "Replace", "Delete", "Exec"]),
+            data in "[<>/=\"a-zA-Z0-9 &;]{0,60}",
+        ) {
+            let mut talk = Talk::new();
+            let item = |text: &str| quick_xml::escape::escape(text).into_owned();
+            let command = format!(
+                "<{verb}><CmdID>9</CmdID><Item><Target><LocURI>{}</LocURI></Target><Data>{}</Data></Item></{verb}>",
+                item(&path), item(&data)
+            );
+            let ended = talk.hear(&command);
+            prop_assert_eq!(ended, None);
+            prop_assert_eq!(talk.codes().len(), 1);
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! The plain nodes: device information, the DM client's settings, policies. Names compare without case.
 
 use super::{Address, Call, Outcome, Scope, Value, address::encode};
-use crate::{DeviceOptions, account::Account, enroll::Hardware};
+use crate::{DeviceOptions, account::Account, enroll::Hardware, xml::Writer};
 use qm_core::{Architecture, command::Verb, device::EnrollmentKind};
 use std::collections::BTreeMap;
 
@@ -153,14 +153,14 @@ impl Nodes {
 
     fn delete(&mut self, address: &Address) -> Outcome {
         let key = key(address.scope, &address.names);
-        let found: Vec<Key> = match self.leaves.contains_key(&key) {
-            true => vec![key],
-            false => self
-                .leaves
+        let found: Vec<Key> = if self.leaves.contains_key(&key) {
+            vec![key]
+        } else {
+            self.leaves
                 .keys()
                 .filter(|other| is_below(other, &key))
                 .cloned()
-                .collect(),
+                .collect()
         };
         if found.is_empty() {
             return Outcome::NOT_FOUND;
@@ -388,12 +388,17 @@ const fn win32_architecture(architecture: Architecture) -> u8 {
 
 /// A large document, as on real devices.
 fn csp_versions() -> String {
-    let rows: String = (0..200)
-        .map(|number| {
-            format!("<CSP Node=\"./Device/Vendor/MSFT/Example{number:03}\" Version=\"1.{number}\"/>")
-        })
-        .collect();
-    format!("<CSPVersions>{rows}</CSPVersions>")
+    let mut xml = Writer::new();
+    xml.element("CSPVersions", &[], |xml| {
+        for number in 0..200 {
+            let (node, version) = (
+                format!("./Device/Vendor/MSFT/Example{number:03}"),
+                format!("1.{number}"),
+            );
+            xml.empty("CSP", &[("Node", &node), ("Version", &version)]);
+        }
+    });
+    xml.finish()
 }
 
 fn key(scope: Scope, names: &[String]) -> Key {

@@ -616,7 +616,7 @@ fn a_framework_sent_once_serves_the_next_app() {
 
 #[test]
 fn packages_that_do_not_fit_the_device_are_refused() {
-    let future = package("Quay.Log", "1.0.0.0", "x64", "").to_vec();
+    let future = package("Quay.Log", "1.0.0.0", "x64", "");
     for (os, architecture, file, code) in [
         (
             [10, 0, 26100, 1],

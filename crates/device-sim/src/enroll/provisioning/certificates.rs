@@ -86,11 +86,7 @@ fn certificates(store: &Element, watch: &mut Watch) -> Vec<(String, Vec<u8>)> {
 
 /// SHA-1 of the DER, upper-case hexadecimal.
 fn thumbprint(der: &[u8]) -> String {
-    use std::fmt::Write as _;
-    Sha1::digest(der).iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02X}").expect("a string takes every text");
-        text
-    })
+    hex::encode_upper(Sha1::digest(der))
 }
 
 /// It must be there, even empty, beside the certificate or in it.

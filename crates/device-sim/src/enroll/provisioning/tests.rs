@@ -12,7 +12,7 @@ fn applied(kind: EnrollmentKind, edit: impl Fn(String) -> String) -> (Vec<Rule>,
         "https://mdm.north.example/dm",
     ));
     let mut watch = Watch::default();
-    let code = match apply(document.as_bytes(), &options, key, &mut watch) {
+    let code = match apply(document.as_bytes(), &options, &key, &mut watch) {
         Ok(account) => {
             assert_eq!(account.provider_id, "Quartermaster");
             None
@@ -46,7 +46,7 @@ fn settings_are_kept_by_their_path() {
         EnrollmentKind::Full,
         "https://m.example/dm",
     );
-    let account = apply(document.as_bytes(), &options(), key, &mut Watch::default()).unwrap();
+    let account = apply(document.as_bytes(), &options(), &key, &mut Watch::default()).unwrap();
     assert!(
         account
             .settings
@@ -184,7 +184,7 @@ fn a_certificate_for_another_key_or_from_another_authority_is_refused() {
     let mixed = good.replace(&root_of(&good), &root_of(&other));
     for document in [for_other, mixed] {
         let key = KeyPair::try_from(own.serialize_der()).unwrap();
-        let ended = apply(document.as_bytes(), &options(), key, &mut Watch::default());
+        let ended = apply(document.as_bytes(), &options(), &key, &mut Watch::default());
         assert!(matches!(
             ended,
             Err(SimError::Enrollment {
