@@ -20,7 +20,7 @@ async fn an_uploaded_package_reaches_its_devices_without_any_license() -> Result
             Architecture::X64,
         );
         std::fs::write(&file, spec.build()?)?;
-        let app = stage.api.upload(&file).await?;
+        let app = stage.api.upload(&file, &[]).await?;
         std::fs::remove_dir_all(&folder)?;
         assert_eq!((app.source.as_str(), app.license.as_str()), ("upload", "none"));
         assert_eq!(

@@ -8,7 +8,7 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A client of one server.
 pub struct Api {
@@ -112,17 +112,12 @@ impl Api {
         Ok(())
     }
 
-    /// Uploads a package.
-    pub async fn upload(&self, file: &Path) -> Result<App> {
-        let name = file
-            .file_name()
-            .and_then(|name| name.to_str())
-            .unwrap_or("package")
-            .to_owned();
-        let bytes = tokio::fs::read(file)
-            .await
-            .with_context(|| format!("cannot read {}", file.display()))?;
-        let form = multipart::Form::new().part("package", multipart::Part::bytes(bytes).file_name(name));
+    /// Uploads a package with its frameworks.
+    pub async fn upload(&self, file: &Path, dependencies: &[PathBuf]) -> Result<App> {
+        let mut form = multipart::Form::new().part("package", part(file).await?);
+        for dependency in dependencies {
+            form = form.part("dependency", part(dependency).await?);
+        }
         self.send(self.request(Method::POST, "/apps/packages").multipart(form))
             .await
     }
@@ -149,4 +144,16 @@ impl Api {
         ensure!(status.is_success(), "the server answered {status}: {text}");
         serde_json::from_str(&text).context("the server's answer cannot be read")
     }
+}
+
+async fn part(file: &Path) -> Result<multipart::Part> {
+    let name = file
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or("package")
+        .to_owned();
+    let bytes = tokio::fs::read(file)
+        .await
+        .with_context(|| format!("cannot read {}", file.display()))?;
+    Ok(multipart::Part::bytes(bytes).file_name(name))
 }

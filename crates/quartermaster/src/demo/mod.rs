@@ -26,6 +26,9 @@ pub struct Demo {
     /// A package of yours (.appx, .msix or a bundle) to deploy as well
     #[arg(long, value_name = "FILE")]
     pub package: Option<PathBuf>,
+    /// A framework that it needs; may be repeated
+    #[arg(long, value_name = "FILE", requires = "package")]
+    pub dependency: Vec<PathBuf>,
 }
 
 /// Runs the demonstration. The exit status is 0 only if every app reached its devices.

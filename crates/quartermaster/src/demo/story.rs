@@ -5,7 +5,12 @@ use anyhow::{Context as _, Result, bail, ensure};
 use futures_util::future::try_join_all;
 use qm_admin_api::types::{App, Deployment};
 use qm_device_sim::Trigger;
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 use uuid::Uuid;
 
 /// How often the devices call in before a chapter is given up.
@@ -30,7 +35,7 @@ pub async fn tell(scene: &Scene, demo: &Demo, screen: &Screen) -> Result<bool> {
     let mut acts = vec![online_app(scene, screen, online).await?];
     acts.push(everywhere(scene, screen, offline).await?);
     if let Some(file) = &demo.package {
-        let app = upload(scene, screen, file).await?;
+        let app = upload(scene, screen, file, &demo.dependency).await?;
         acts.push(everywhere(scene, screen, &app).await?);
     }
     seats(scene, screen).await?;
@@ -186,6 +191,7 @@ async fn everywhere(scene: &Scene, screen: &Screen, app: &App) -> Result<Act> {
         "{} of {all} devices installed it, proved by their inventory",
         count(&done, "installed")
     ));
+    explain(scene, screen, deployment.id).await?;
     Ok(Act {
         app: app.name.clone(),
         deployment: deployment.id,
@@ -193,9 +199,9 @@ async fn everywhere(scene: &Scene, screen: &Screen, app: &App) -> Result<Act> {
     })
 }
 
-async fn upload(scene: &Scene, screen: &Screen, file: &Path) -> Result<App> {
+async fn upload(scene: &Scene, screen: &Screen, file: &Path, dependencies: &[PathBuf]) -> Result<App> {
     screen.chapter(&format!("{}: a package file", file.display()));
-    let app = scene.api.upload(file).await?;
+    let app = scene.api.upload(file, dependencies).await?;
     let family = app.package_family_name.as_deref().unwrap_or("?");
     screen.step(&format!("uploaded: {} ({family})", app.name));
     for package in &app.packages {
@@ -227,7 +233,7 @@ async fn settle(scene: &Scene, id: Uuid, done: impl Fn(&Deployment) -> bool) -> 
     bail!("the server did not get on: {:?}", deployment.counts)
 }
 
-/// Lets all devices call in until the deployment is where it should be.
+/// Lets all devices call in until the deployment is where it should be, or long enough to see that it will not.
 async fn rounds(scene: &Scene, id: Uuid, done: impl Fn(&Deployment) -> bool) -> Result<()> {
     for _ in 0..ROUNDS {
         call_in(scene).await?;
@@ -235,16 +241,19 @@ async fn rounds(scene: &Scene, id: Uuid, done: impl Fn(&Deployment) -> bool) -> 
             return Ok(());
         }
     }
-    for target in scene.api.targets(id).await? {
+    Ok(())
+}
+
+/// What stands in the way of those who do not have the app.
+async fn explain(scene: &Scene, screen: &Screen, deployment: Uuid) -> Result<()> {
+    for target in scene.api.targets(deployment).await? {
         if let Some(error) = target.error {
-            crate::output::note(&format!(
-                "{}: {} {} ({})",
-                target.upn, target.state, error.text, error.code
-            ));
+            screen.step(&format!("{}: {} ({})", target.upn, target.state, error.code));
+            screen.note(&error.text);
+            screen.note(&error.advice);
         }
     }
-    let deployment = scene.api.deployment(id).await?;
-    bail!("the devices did not get on: {:?}", deployment.counts)
+    Ok(())
 }
 
 async fn call_in(scene: &Scene) -> Result<()> {
