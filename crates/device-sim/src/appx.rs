@@ -1,6 +1,7 @@
 //! What a device learns about a package from the package itself: a small reader of manifests, written here once more.
 
 use crate::xml::Element;
+use percent_encoding::percent_decode_str;
 use qm_core::{Architecture, HResult, Sha256, Version};
 use sha2::Digest as _;
 use std::io::{Cursor, Read as _};
@@ -208,7 +209,12 @@ fn open(bytes: &[u8]) -> Result<Archive<'_>, HResult> {
 }
 
 fn part(archive: &mut Archive<'_>, name: &str) -> Result<Vec<u8>, HResult> {
-    let file = archive.by_name(name).map_err(|_| MISSING_FILE)?;
+    // Part names are percent-encoded in the archive (OPC), not in the manifest.
+    let stored = archive
+        .file_names()
+        .find(|stored| percent_decode_str(stored).decode_utf8_lossy() == name);
+    let stored = stored.ok_or(MISSING_FILE)?.to_owned();
+    let file = archive.by_name(&stored).map_err(|_| MISSING_FILE)?;
     let mut bytes = Vec::new();
     file.take(MAX_PART)
         .read_to_end(&mut bytes)
@@ -316,5 +322,20 @@ mod tests {
     fn arm64_runs_x64_only_on_windows_11() {
         let x64 = |build| runs(Architecture::Arm64, Version([10, 0, build, 0])).contains(&Architecture::X64);
         assert!(x64(22000) && !x64(19045));
+    }
+
+    #[test]
+    fn finds_members_whose_names_are_percent_encoded_in_the_archive() {
+        let member = package("Fern.Reader", "1.0.0.0", "x86", "");
+        let bytes = bundle("Fern.Reader", "2.0.0.0", &[("lukij%61.appx", "x86", &member)]);
+        let manifest = String::from_utf8(bytes.clone()).unwrap();
+        assert!(manifest.contains("FileName='lukij%61.appx'"));
+        let plain = bytes_with(&bytes, "FileName='lukij%61.appx'", "FileName='lukija.appx'  ");
+        assert!(
+            PackageFile::read(&plain)
+                .unwrap()
+                .members
+                .is_some_and(|members| members.len() == 1)
+        );
     }
 }
