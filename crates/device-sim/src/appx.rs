@@ -5,10 +5,7 @@ use percent_encoding::percent_decode_str;
 use qm_core::{Architecture, HResult, Sha256, Version};
 use sha2::Digest as _;
 
-use std::{
-    borrow::Cow,
-    io::{Cursor, Read as _},
-};
+use std::io::{Cursor, Read as _};
 use zip::ZipArchive;
 
 /// A package or bundle file.
