@@ -26,11 +26,10 @@ impl Orchestrator {
             return Ok(true);
         };
         let wanted = self.content_wanted(&app).await?;
-        let fetched = match (&self.store, wanted.is_empty()) {
-            (_, true) => Ok(()),
-            (Some(store), false) => store.fetch_content(app_id, &wanted).await.map(|_| ()),
-            // Without a Store, what is missing can only be uploaded.
-            (None, false) => Ok(()),
+        // Without a Store, what is missing can only be uploaded.
+        let fetched = match &self.store {
+            Some(store) if !wanted.is_empty() => store.fetch_content(app_id, &wanted).await.map(|_| ()),
+            _ => Ok(()),
         };
         let complete = self.move_planned(&app).await?;
         fetched?;

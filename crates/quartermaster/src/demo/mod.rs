@@ -17,8 +17,8 @@ use std::{path::PathBuf, process::ExitCode};
 /// How the demonstration is run.
 #[derive(Debug, Args)]
 pub struct Demo {
-    /// How many devices, 2 to 50
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(2..=50))]
+    /// How many devices, 1 to 200
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=200))]
     pub devices: u64,
     /// Keep the installation and say where it is
     #[arg(long)]
@@ -34,11 +34,11 @@ pub struct Demo {
 /// Runs the demonstration. The exit status is 0 only if every app reached its devices.
 pub async fn run(demo: &Demo) -> Result<ExitCode> {
     let screen = Screen::default();
-    screen.chapter("The stage");
-    // One seat too few, so that somebody has to wait.
+    screen::chapter("The stage");
+    // One seat too few, so that somebody has to wait; a lone device gets its seat.
     let options = Options {
         devices: demo.devices,
-        seats: demo.devices - 1,
+        seats: (demo.devices - 1).max(1),
         database: None,
     };
     let scene = Scene::set(&options).await?;
@@ -48,7 +48,7 @@ pub async fn run(demo: &Demo) -> Result<ExitCode> {
     let kept = scene.strike(demo.keep).await?;
     let complete = outcome?;
     if let Some(folder) = kept {
-        screen.note(&format!("kept in {}", folder.display()));
+        screen::note(&format!("kept in {}", folder.display()));
     }
     screen.verdict(complete);
     Ok(if complete {

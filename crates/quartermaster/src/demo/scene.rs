@@ -11,8 +11,12 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use qm_core::{Clock, Rng, Version, access::Role};
 use qm_db::Db;
 use qm_device_sim::{Device, DeviceOptions, Seat, SeatOracle, StorePackage};
-use qm_store_sim::{ProductKey, SimConfig, StoreSim, StoreSimHandle, catalogue};
+use qm_store_sim::{
+    Product, ProductKey, SimConfig, StoreSim, StoreSimHandle,
+    catalogue::{self, LicenseType},
+};
 use std::{
+    fmt::Write as _,
     fs,
     net::TcpListener,
     path::{Path, PathBuf},
@@ -95,7 +99,14 @@ impl Scene {
         let (discovery, root) = (self.discovery.clone(), self.root.clone());
         let mut options = DeviceOptions::new(discovery, upn.to_owned(), token, root, Rng::system());
         options.seats = Some(Arc::new(AtTheStore(Arc::clone(&self.store))));
+        let store = Arc::clone(&self.store);
+        options.licenses = Some(Arc::new(move |family: &str| is_offline(&store, family)));
         Ok(options)
+    }
+
+    /// How many devices there are.
+    pub fn count(&self) -> i64 {
+        i64::try_from(self.devices.len()).unwrap_or(i64::MAX)
     }
 
     /// Puts another device on the stage.
@@ -139,6 +150,16 @@ impl SeatOracle for AtTheStore {
     }
 }
 
+/// Whether a family is an offline-licensed app of the Store's.
+fn is_offline(store: &StoreSimHandle, family: &str) -> bool {
+    let named = |name: &String| name.eq_ignore_ascii_case(family);
+    let offline = |product: &Product| product.license_type == LicenseType::Offline;
+    store
+        .products()
+        .iter()
+        .any(|product| offline(product) && product.family_name.as_ref().is_some_and(named))
+}
+
 async fn install(folder: &Path, store: &StoreSimHandle, database: Option<&str>) -> Result<Config> {
     let [enrollment_port, management_port, admin_port] = free_ports()?;
     let host = HOST.to_owned();
@@ -152,14 +173,13 @@ async fn install(folder: &Path, store: &StoreSimHandle, database: Option<&str>) 
     })
     .await?;
     let mut text = fs::read_to_string(&file)?.replace("0.0.0.0:", "127.0.0.1:");
-    text.push_str(&format!(
-        "\n[store]\nbase_url = \"{}\"\nauthority_url = \"{}\"\ntenant_id = \"{}\"\nclient_id = \"{}\"\nclient_secret = \"{}\"\n",
-        store.base_url(),
-        store.authority_url(),
-        store.tenant_id(),
-        store.client_id(),
-        store.client_secret(),
-    ));
+    let (base_url, authority_url) = (store.base_url(), store.authority_url());
+    let (tenant_id, client_id, client_secret) = (store.tenant_id(), store.client_id(), store.client_secret());
+    write!(
+        text,
+        "\n[store]\nbase_url = \"{base_url}\"\nauthority_url = \"{authority_url}\"\ntenant_id = \"{tenant_id}\"\n\
+         client_id = \"{client_id}\"\nclient_secret = \"{client_secret}\"\n"
+    )?;
     if let Some(url) = database {
         text = text.replace("sqlite:quartermaster.db", url);
     }

@@ -1,6 +1,10 @@
 //! What the demonstration does, one chapter after the other.
 
-use super::{Demo, scene::Scene, screen::Screen};
+use super::{
+    Demo,
+    scene::Scene,
+    screen::{self, Screen},
+};
 use anyhow::{Context as _, Result, bail, ensure};
 use futures_util::future::try_join_all;
 use qm_admin_api::types::{App, Deployment};
@@ -39,12 +43,12 @@ pub async fn tell(scene: &Scene, demo: &Demo, screen: &Screen) -> Result<bool> {
         acts.push(everywhere(scene, screen, &app).await?);
     }
     seats(scene, screen).await?;
-    conclude(scene, screen, &acts).await
+    conclude(scene, &acts).await
 }
 
 async fn enroll(scene: &Scene, screen: &Screen) -> Result<()> {
-    screen.chapter("Enrollment (MS-MDE2): discovery, policy, certificate, first management session");
-    let bar = screen.bar("enrolling", scene.devices.len() as u64);
+    screen::chapter("Enrollment (MS-MDE2): discovery, policy, certificate, first management session");
+    let bar = screen::bar("enrolling", scene.devices.len() as u64);
     let enrolled = scene.devices.iter().map(|device| {
         let (device, bar) = (Arc::clone(device), bar.clone());
         async move {
@@ -69,13 +73,13 @@ async fn enroll(scene: &Scene, screen: &Screen) -> Result<()> {
     ));
     if let Some(device) = devices.last() {
         let os = device.os_version.as_deref().unwrap_or("?");
-        screen.note(&format!("e.g. {} of {}, Windows {os}", device.name, device.upn));
+        screen::note(&format!("e.g. {} of {}, Windows {os}", device.name, device.upn));
     }
     Ok(())
 }
 
 async fn synchronize(scene: &Scene, screen: &Screen) -> Result<Vec<App>> {
-    screen.chapter("The catalogue");
+    screen::chapter("The catalogue");
     scene.api.synchronize().await?;
     for _ in 0..PATIENCE {
         let status = scene.api.store_status().await?;
@@ -113,51 +117,66 @@ fn find<'a>(apps: &'a [App], license: &str) -> Result<&'a App> {
 
 /// One seat too few: all but one install; one gives its seat back; the last one gets it.
 async fn online_app(scene: &Scene, screen: &Screen, app: &App) -> Result<Act> {
-    screen.chapter(&format!(
+    screen::chapter(&format!(
         "{}: online-licensed, seat first, then the install",
         app.name
     ));
     let deployment = scene.api.deploy(app, "required", &scene.upns).await?;
-    let all = scene.devices.len() as i64;
+    let seats = app
+        .seats
+        .as_ref()
+        .and_then(|seats| seats.total)
+        .unwrap_or_default();
+    let waiting = scene.count() - seats;
     settle(scene, deployment.id, |d| {
-        count(d, "queued") == all - 1 && count(d, "awaiting_seat") == 1
+        count(d, "queued") == seats && count(d, "awaiting_seat") == waiting
     })
     .await?;
     screen.step(&format!(
-        "{} seats assigned at the Store; 1 user waits for one",
-        all - 1
+        "{seats} seats assigned at the Store; {waiting} user waits for one"
     ));
-    let bar = screen.bar("installing", all as u64);
-    rounds(scene, deployment.id, |d| {
-        bar.set_position(count(d, "installed") as u64);
-        count(d, "installed") == all - 1
-    })
-    .await?;
+    installed_on(scene, deployment.id, seats).await?;
     screen.step(&format!(
-        "{} devices installed it, proved by their inventory",
-        all - 1
+        "{seats} devices installed it, proved by their inventory"
     ));
-    let giver = holder(scene, deployment.id).await?;
+    let removal = if waiting > 0 {
+        Some(hand_over(scene, screen, app, deployment.id).await?)
+    } else {
+        None
+    };
+    Ok(Act {
+        app: app.name.clone(),
+        deployment: deployment.id,
+        removal,
+    })
+}
+
+/// A seat goes from a user whose app is removed to the user who waits.
+async fn hand_over(scene: &Scene, screen: &Screen, app: &App, deployment: Uuid) -> Result<Uuid> {
+    let giver = holder(scene, deployment).await?;
     let removal = scene
         .api
         .deploy(app, "uninstall", std::slice::from_ref(&giver))
         .await?;
     rounds(scene, removal.id, |d| count(d, "removed") == 1).await?;
     screen.step(&format!("removed from {giver}; its seat goes back to the Store"));
-    settle(scene, deployment.id, |d| count(d, "awaiting_seat") == 0).await?;
+    settle(scene, deployment, |d| count(d, "awaiting_seat") == 0).await?;
     screen.step("the waiting user has the seat now");
-    rounds(scene, deployment.id, |d| {
-        bar.set_position(count(d, "installed") as u64);
-        count(d, "installed") == all
+    installed_on(scene, deployment, scene.count()).await?;
+    screen.step("the last device installed it with the seat that was given back");
+    Ok(removal.id)
+}
+
+/// The devices call in until so many have installed it.
+async fn installed_on(scene: &Scene, deployment: Uuid, devices: i64) -> Result<()> {
+    let bar = screen::bar("installing", devices.unsigned_abs());
+    rounds(scene, deployment, |d| {
+        bar.set_position(count(d, "installed").unsigned_abs());
+        count(d, "installed") == devices
     })
     .await?;
     bar.finish_and_clear();
-    screen.step("the last device installed it with the seat that was given back");
-    Ok(Act {
-        app: app.name.clone(),
-        deployment: deployment.id,
-        removal: Some(removal.id),
-    })
+    Ok(())
 }
 
 /// Somebody who has the app.
@@ -174,14 +193,14 @@ async fn everywhere(scene: &Scene, screen: &Screen, app: &App) -> Result<Act> {
     } else {
         "uploaded"
     };
-    screen.chapter(&format!("{}: {how}", app.name));
+    screen::chapter(&format!("{}: {how}", app.name));
     let deployment = scene.api.deploy(app, "required", &scene.upns).await?;
-    let all = scene.devices.len() as i64;
+    let all = scene.count();
     settle(scene, deployment.id, |d| count(d, "planned") == 0).await?;
     screen.step("content is in the package store; the devices may have it");
-    let bar = screen.bar("installing", all as u64);
+    let bar = screen::bar("installing", all.unsigned_abs());
     rounds(scene, deployment.id, |d| {
-        bar.set_position(count(d, "installed") as u64);
+        bar.set_position(count(d, "installed").unsigned_abs());
         d.state == "completed"
     })
     .await?;
@@ -200,12 +219,12 @@ async fn everywhere(scene: &Scene, screen: &Screen, app: &App) -> Result<Act> {
 }
 
 async fn upload(scene: &Scene, screen: &Screen, file: &Path, dependencies: &[PathBuf]) -> Result<App> {
-    screen.chapter(&format!("{}: a package file", file.display()));
+    screen::chapter(&format!("{}: a package file", file.display()));
     let app = scene.api.upload(file, dependencies).await?;
     let family = app.package_family_name.as_deref().unwrap_or("?");
     screen.step(&format!("uploaded: {} ({family})", app.name));
     for package in &app.packages {
-        screen.note(&format!(
+        screen::note(&format!(
             "{} {} {}, {} bytes",
             package.file_name, package.version, package.architecture, package.size
         ));
@@ -214,7 +233,7 @@ async fn upload(scene: &Scene, screen: &Screen, file: &Path, dependencies: &[Pat
 }
 
 async fn seats(scene: &Scene, screen: &Screen) -> Result<()> {
-    screen.chapter("The seat ledger");
+    screen::chapter("The seat ledger");
     for seat in scene.api.seats().await? {
         screen.step(&format!("{:<22} {:<10} {}", seat.upn, seat.state, seat.reason));
     }
@@ -249,8 +268,8 @@ async fn explain(scene: &Scene, screen: &Screen, deployment: Uuid) -> Result<()>
     for target in scene.api.targets(deployment).await? {
         if let Some(error) = target.error {
             screen.step(&format!("{}: {} ({})", target.upn, target.state, error.code));
-            screen.note(&error.text);
-            screen.note(&error.advice);
+            screen::note(&error.text);
+            screen::note(&error.advice);
         }
     }
     Ok(())
@@ -266,7 +285,7 @@ async fn call_in(scene: &Scene) -> Result<()> {
 }
 
 /// The final table; whether everything is where it should be, with no rule broken on the way.
-async fn conclude(scene: &Scene, screen: &Screen, acts: &[Act]) -> Result<bool> {
+async fn conclude(scene: &Scene, acts: &[Act]) -> Result<bool> {
     let mut header = vec!["user".to_owned()];
     let mut columns = Vec::new();
     for act in acts {
@@ -279,7 +298,7 @@ async fn conclude(scene: &Scene, screen: &Screen, acts: &[Act]) -> Result<bool> 
             .map(|states| states.get(upn).cloned().unwrap_or_default());
         std::iter::once(upn.clone()).chain(cells).collect::<Vec<_>>()
     };
-    screen.table(header, scene.upns.iter().map(row).collect());
+    screen::table(header, scene.upns.iter().map(row).collect());
     let reached = |state: &String| state == "installed" || state == REMOVED;
     let complete = columns
         .iter()

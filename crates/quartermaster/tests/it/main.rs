@@ -53,8 +53,8 @@ fn init_makes_an_installation_once_and_keeps_its_keys_to_itself() {
         "quartermaster.toml",
     ] {
         use std::os::unix::fs::PermissionsExt as _;
-        let mode = std::fs::metadata(data.join(file)).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600, "{file}");
+        let permissions = std::fs::metadata(data.join(file)).unwrap().permissions().mode();
+        assert_eq!(permissions & 0o777, 0o600, "{file}");
     }
     let key = std::fs::read(data.join("keys/device-ca.key")).unwrap();
     let again = init(&data, [8443, 8444, 9443]);
