@@ -1,5 +1,5 @@
 use super::{Config, ConfigError};
-use std::path::Path;
+use std::{fmt::Write as _, path::Path};
 
 const GOOD: &str = r#"
 [enrollment]
@@ -96,4 +96,34 @@ fn a_missing_file_says_how_to_make_one() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("quartermaster init"), "{error}");
+}
+
+/// The file that the schema's examples make up.
+fn example_of_the_schema() -> String {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../schemas/quartermaster.schema.json"
+    );
+    let schema: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let mut text = String::new();
+    for (section, described) in schema["properties"].as_object().unwrap() {
+        writeln!(text, "[{section}]").unwrap();
+        for (key, described) in described["properties"].as_object().unwrap() {
+            let example = &described["examples"][0];
+            if !example.is_null() {
+                writeln!(text, "{key} = {example}").unwrap();
+            }
+        }
+    }
+    text
+}
+
+#[test]
+fn the_schema_describes_keys_that_exist_and_defaults_that_hold() {
+    let text = example_of_the_schema();
+    let config = load(&text).unwrap();
+    assert!(text.contains("upload_bytes") && text.contains("client_secret"));
+    let defaults = load(GOOD).unwrap();
+    assert_eq!(format!("{:?}", config.limits), format!("{:?}", defaults.limits));
+    assert_eq!(format!("{:?}", config.keys), format!("{:?}", defaults.keys));
 }
