@@ -6,7 +6,7 @@ use qm_core::{
     access::{ApiToken, Role},
 };
 use qm_core::{Clock, Rng};
-use qm_db::{Db, DbError, api_tokens, run};
+use qm_db::{Db, DbError, api_tokens, idempotency::Reservation, run};
 use sha2::Digest as _;
 
 /// Whoever calls the admin API.
@@ -20,6 +20,18 @@ pub struct Caller {
     pub role: Role,
     /// From which address.
     pub source: Option<String>,
+    /// The `Idempotency-Key` that the present request is carried out under.
+    pub(crate) carries_out: Option<Reservation>,
+}
+
+impl Caller {
+    /// The same caller, carrying out the request of this reservation.
+    pub(crate) fn carrying_out(&self, reservation: Reservation) -> Self {
+        Self {
+            carries_out: Some(reservation),
+            ..self.clone()
+        }
+    }
 }
 
 impl Orchestrator {
@@ -36,6 +48,7 @@ impl Orchestrator {
             name: token.name,
             role: token.role,
             source,
+            carries_out: None,
         }))
     }
 }

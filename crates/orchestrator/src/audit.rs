@@ -2,7 +2,7 @@
 
 use crate::{Orchestrator, UseCaseError, access::Caller};
 use qm_core::{AuditId, DeviceId, Page, PageRequest, Rng, Timestamp, access::AuditEntry};
-use qm_db::{DbError, Tx, audit};
+use qm_db::{DbError, Tx, audit, idempotency};
 use serde_json::Value;
 
 impl Orchestrator {
@@ -12,7 +12,7 @@ impl Orchestrator {
     }
 }
 
-/// Notes what an administrator did; in the transaction that does it.
+/// Notes what an administrator did, in the transaction that does it; marks the request's `Idempotency-Key` as done.
 pub(crate) async fn record(
     tx: &mut Tx,
     now: Timestamp,
@@ -26,7 +26,12 @@ pub(crate) async fn record(
         source: caller.source.clone(),
         ..entry(now, rng, caller.name.clone(), action, object.to_string(), &detail)
     };
-    audit::insert(tx, &entry).await
+    audit::insert(tx, &entry).await?;
+    match &caller.carries_out {
+        // Whoever took the key over carries the request out instead.
+        Some(by) if !idempotency::carried_out(tx, by).await? => Err(DbError::Aborted),
+        _ => Ok(()),
+    }
 }
 
 /// Notes what the server did by itself.

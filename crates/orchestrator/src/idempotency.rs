@@ -1,10 +1,18 @@
-//! `Idempotency-Key`: what a request was answered, for a repeat of it.
+//! `Idempotency-Key`: a request is carried out once, and answered the same when it is repeated.
+//!
+//! The key is reserved before the work. The transaction that does the work marks the reservation ([`crate::audit`]), so
+//! that work and mark are stored together or not at all: a repeat after a crash knows whether it was done.
 
 use crate::{
     Orchestrator, UseCaseError,
     access::{Caller, digest},
 };
-use qm_db::{idempotency, idempotency::IdempotentReply, run};
+use qm_core::Sha256;
+use qm_db::{
+    idempotency,
+    idempotency::{IdempotentReply, Reservation},
+    run,
+};
 use std::time::Duration;
 
 /// How long answers are kept.
@@ -29,53 +37,109 @@ impl std::fmt::Debug for Stored {
     }
 }
 
+/// What became of a request's key.
+#[derive(Debug)]
+pub enum Claim {
+    /// This request is the first: carry it out as this caller, then store its answer or give the key back.
+    Ours(Caller),
+    /// It was carried out before and answered this.
+    Answered(Stored),
+}
+
 impl Orchestrator {
-    /// What this caller was answered under this key. The key must not have been used for another request.
-    pub async fn stored_answer(
-        &self,
-        caller: &Caller,
-        key: &str,
-        request: &str,
-    ) -> Result<Option<Stored>, UseCaseError> {
-        let found = idempotency::find(&mut self.db.read().await?, caller.token_id, key).await?;
-        let oldest = self.clock.now() - KEPT;
-        let Some(reply) = found.filter(|reply| reply.created_at >= oldest) else {
-            return Ok(None);
-        };
-        if reply.request_digest != digest(request) {
-            let problem =
-                "this Idempotency-Key was used for another request; give each request a key of its own";
-            return Err(UseCaseError::Conflict(problem.to_owned()));
+    /// Reserves `key` for this request, or finds what the same request was answered before. While somebody is carrying it
+    /// out, waits a little for the answer. The key must not have been used for another request.
+    pub async fn claim_key(&self, caller: &Caller, key: &str, request: &str) -> Result<Claim, UseCaseError> {
+        for _ in 0..LOOKS {
+            if let Some(claim) = self.try_claim(caller, key, digest(request)).await? {
+                return Ok(claim);
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
         }
-        let status = u16::try_from(reply.status).unwrap_or(200);
-        Ok(Some(Stored {
-            status,
-            body: reply.body,
-        }))
+        Err(conflict(
+            "a request with this Idempotency-Key is being carried out; repeat it in a minute",
+        ))
     }
 
-    /// Keeps an answer. Where the same request was carried out twice at the same time, the first answer stays.
-    pub async fn store_answer(
+    /// `None` while another request with the key is being carried out.
+    async fn try_claim(
         &self,
         caller: &Caller,
         key: &str,
-        request: &str,
-        answer: &Stored,
-    ) -> Result<(), UseCaseError> {
-        let reply = IdempotentReply {
+        request: Sha256,
+    ) -> Result<Option<Claim>, UseCaseError> {
+        let now = self.clock.now();
+        let by = Reservation {
             token_id: caller.token_id,
             key: key.to_owned(),
-            request_digest: digest(request),
-            status: answer.status.into(),
-            body: answer.body.clone(),
-            created_at: self.clock.now(),
+            reserved_at: now,
+        };
+        run!(self.db, "idempotency.claim", |tx| {
+            let expired = now - KEPT;
+            let ours = || Some(Claim::Ours(caller.carrying_out(by.clone())));
+            if idempotency::reserve(tx, &by, request).await? {
+                return Ok(ours());
+            }
+            let found = idempotency::find(tx, caller.token_id, key).await?;
+            if let Some(reply) = found.filter(|reply| reply.created_at >= expired) {
+                if reply.request_digest != request {
+                    return Err(conflict(OTHER_REQUEST));
+                }
+                if reply.status != idempotency::RESERVED {
+                    return answered(reply).map(Some);
+                }
+            }
+            let taken = idempotency::take_over(tx, &by, request, now - LEASE, expired).await?;
+            Ok(taken.then(ours).flatten())
+        })
+    }
+
+    /// Keeps the answer to a request that was carried out under a key.
+    pub async fn store_answer(&self, caller: &Caller, answer: &Stored) -> Result<(), UseCaseError> {
+        let Some(by) = &caller.carries_out else {
+            return Ok(());
         };
         run!(self.db, "idempotency.store", |tx| {
-            idempotency::insert(tx, &reply).await?;
+            idempotency::answer(tx, by, answer.status.into(), &answer.body).await?;
+            Ok(())
+        })
+    }
+
+    /// Gives back the key of a request that was refused, so that it can be repeated once it can be carried out.
+    pub async fn release_key(&self, caller: &Caller) -> Result<(), UseCaseError> {
+        let Some(by) = &caller.carries_out else {
+            return Ok(());
+        };
+        run!(self.db, "idempotency.release", |tx| {
+            idempotency::release(tx, by).await?;
             Ok(())
         })
     }
 }
+
+fn answered(reply: IdempotentReply) -> Result<Claim, UseCaseError> {
+    if reply.status == idempotency::CARRIED_OUT {
+        return Err(conflict(ANSWER_LOST));
+    }
+    let status = u16::try_from(reply.status).unwrap_or(200);
+    Ok(Claim::Answered(Stored {
+        status,
+        body: reply.body,
+    }))
+}
+
+fn conflict(text: &str) -> UseCaseError {
+    UseCaseError::Conflict(text.to_owned())
+}
+
+const OTHER_REQUEST: &str =
+    "this Idempotency-Key was used for another request; give each request a key of its own";
+const ANSWER_LOST: &str = "the request with this Idempotency-Key was carried out, but its answer was lost; look for what \
+                           it made before you ask again with another key";
+/// How long a request may be carried out before a repeat takes it over. One that is slower still is undone, not doubled.
+const LEASE: Duration = Duration::from_mins(1);
+const LOOKS: u32 = 100;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {

@@ -6,7 +6,11 @@
 mod accept;
 mod enter;
 
-use crate::{Orchestrator, UseCaseError, access::Caller, apps::AppDetail};
+use crate::{
+    Orchestrator, UseCaseError,
+    access::{Caller, digest_bytes},
+    apps::AppDetail,
+};
 use accept::{Accepted, Inspected};
 use qm_content::{ContentError, ContentStore, ContentWriter, Stored};
 use qm_db::run;
@@ -128,6 +132,17 @@ impl Upload {
             file_name,
             sink,
         })
+    }
+
+    /// What was received, to tell a repeated upload from another one.
+    pub fn contents(&self) -> Vec<String> {
+        let packages = self.package.iter().chain(&self.dependencies);
+        let packages = packages.map(|file| format!("{} {}", file.stored.sha256, file.file_name));
+        let license = self
+            .license
+            .iter()
+            .map(|file| digest_bytes(&file.bytes).to_string());
+        packages.chain(license).collect()
     }
 
     fn count(&mut self, bytes: &[u8]) -> Result<(), UseCaseError> {

@@ -6,7 +6,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderValue, StatusCode, header, request::Parts};
-use qm_orchestrator::{Caller, UseCaseError, idempotency::Stored};
+use qm_orchestrator::{
+    Caller, UseCaseError,
+    idempotency::{Claim, Stored},
+};
 use serde::Serialize;
 
 /// The key of a request, if it has one.
@@ -18,19 +21,7 @@ pub struct Once {
 impl FromRequestParts<Api> for Once {
     type Rejection = ApiError;
     async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, ApiError> {
-        let key = parts
-            .headers
-            .get("idempotency-key")
-            .map(|value| value.to_str().map(str::to_owned));
-        let key = key.transpose().ok().flatten();
-        if key.as_ref().is_some_and(|key| key.is_empty() || key.len() > 255) {
-            let problem = "must have 1 to 255 characters".to_owned();
-            return Err(UseCaseError::Invalid {
-                field: "Idempotency-Key",
-                problem,
-            }
-            .into());
-        }
+        let key = parts.headers.get("idempotency-key").map(readable).transpose()?;
         Ok(Self {
             key,
             route: format!("{} {}", parts.method, parts.uri.path()),
@@ -40,35 +31,53 @@ impl FromRequestParts<Api> for Once {
 
 impl Once {
     /// Carries out `work` unless an earlier request with this key did; answers with `status` and the JSON of its
-    /// outcome. `request` is what must be the same for the key to mean the same.
+    /// outcome. `request` is what must be the same for the key to mean the same. `work` gets the caller to act for.
     pub async fn run<T: Serialize>(
         self,
         api: &Api,
-        caller: &Caller,
+        caller: Caller,
         request: &impl Serialize,
         status: StatusCode,
-        work: impl Future<Output = Result<T, ApiError>>,
+        work: impl AsyncFnOnce(&Caller) -> Result<T, ApiError>,
     ) -> Result<Response, ApiError> {
         let Some(key) = self.key else {
-            return Ok(answer(status, to_json(&work.await?)?));
+            return Ok(answer(status, to_json(&work(&caller).await?)?));
         };
         let request = format!("{}\n{}", self.route, to_json(request)?);
-        if let Some(Stored { status, body }) = api.orchestrator.stored_answer(caller, &key, &request).await? {
-            return Ok(answer(
-                StatusCode::from_u16(status).unwrap_or(StatusCode::OK),
-                body,
-            ));
-        }
-        let body = to_json(&work.await?)?;
+        let caller = match api.orchestrator.claim_key(&caller, &key, &request).await? {
+            Claim::Ours(caller) => caller,
+            Claim::Answered(Stored { status, body }) => {
+                let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+                return Ok(answer(status, body));
+            }
+        };
+        let done = match work(&caller).await {
+            Ok(done) => done,
+            Err(error) => {
+                api.orchestrator.release_key(&caller).await?;
+                return Err(error);
+            }
+        };
         let stored = Stored {
             status: status.as_u16(),
-            body,
+            body: to_json(&done)?,
         };
-        api.orchestrator
-            .store_answer(caller, &key, &request, &stored)
-            .await?;
+        api.orchestrator.store_answer(&caller, &stored).await?;
         Ok(answer(status, stored.body))
     }
+}
+
+/// A key that can be kept and compared.
+fn readable(value: &HeaderValue) -> Result<String, ApiError> {
+    let key = value.to_str().unwrap_or_default();
+    if (1..=255).contains(&key.len()) {
+        return Ok(key.to_owned());
+    }
+    Err(UseCaseError::Invalid {
+        field: "Idempotency-Key",
+        problem: "must have 1 to 255 ASCII characters".to_owned(),
+    }
+    .into())
 }
 
 fn to_json(value: &impl Serialize) -> Result<String, ApiError> {

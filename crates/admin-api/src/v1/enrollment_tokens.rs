@@ -8,7 +8,7 @@ use crate::{
 };
 use axum::{extract::State, response::Response};
 use http::StatusCode;
-use qm_orchestrator::tokens::NewToken;
+use qm_orchestrator::{Caller, tokens::NewToken};
 use std::time::Duration;
 
 const WEEK: u64 = 7 * 24 * 3600;
@@ -30,12 +30,12 @@ pub async fn create(
         max_uses: body.max_uses.unwrap_or(1),
         expires_in: Duration::from_secs(body.expires_in_seconds.unwrap_or(WEEK)),
     };
-    let work = async {
-        let (id, token) = api.orchestrator.create_enrollment_token(&caller, wanted).await?;
+    let work = async |caller: &Caller| {
+        let (id, token) = api.orchestrator.create_enrollment_token(caller, wanted).await?;
         Ok(EnrollmentTokenCreated {
             id: id.into(),
             token: token.into_inner(),
         })
     };
-    once.run(&api, &caller, &body, StatusCode::CREATED, work).await
+    once.run(&api, caller, &body, StatusCode::CREATED, work).await
 }

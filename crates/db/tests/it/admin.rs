@@ -5,7 +5,7 @@ use qm_core::{
 };
 use qm_db::{
     Db, DbError, api_tokens, audit, idempotency,
-    idempotency::IdempotentReply,
+    idempotency::{IdempotentReply, Reservation},
     settings, store_status,
     store_status::{StoreStatus, SyncState},
 };
@@ -83,30 +83,73 @@ async fn the_audit_trail_runs_from_new_to_old() {
 async fn an_idempotency_key_keeps_its_first_answer() {
     on_both(async |db: &Db, make: &Make| {
         let (caller, other) = (token(make), token(make));
-        let reply = IdempotentReply {
+        let by = Reservation {
             token_id: caller.id,
             key: "k-1".to_owned(),
-            request_digest: make.digest(),
-            status: 201,
-            body: "{\"id\":1}".to_owned(),
-            created_at: NOON,
+            reserved_at: NOON,
         };
+        let late = Reservation {
+            reserved_at: at(60),
+            ..by.clone()
+        };
+        let request = make.digest();
         write(db, async |tx| {
             api_tokens::insert(tx, &caller).await.unwrap();
             api_tokens::insert(tx, &other).await.unwrap();
-            assert!(idempotency::insert(tx, &reply).await.unwrap());
-            let second = IdempotentReply {
-                status: 409,
-                ..reply.clone()
+            assert!(idempotency::reserve(tx, &by, request).await.unwrap());
+            assert!(!idempotency::reserve(tx, &late, request).await.unwrap());
+            assert!(idempotency::carried_out(tx, &by).await.unwrap());
+            assert!(!idempotency::carried_out(tx, &late).await.unwrap());
+            assert!(idempotency::answer(tx, &by, 201, "{\"id\":1}").await.unwrap());
+            assert!(!idempotency::answer(tx, &by, 409, "").await.unwrap());
+            idempotency::release(tx, &by).await.unwrap();
+            let kept = IdempotentReply {
+                token_id: caller.id,
+                key: "k-1".to_owned(),
+                request_digest: request,
+                status: 201,
+                body: "{\"id\":1}".to_owned(),
+                created_at: NOON,
             };
-            assert!(!idempotency::insert(tx, &second).await.unwrap());
-            assert_eq!(
-                idempotency::find(tx, caller.id, "k-1").await.unwrap(),
-                Some(reply.clone())
-            );
+            assert_eq!(idempotency::find(tx, caller.id, "k-1").await.unwrap(), Some(kept));
             assert_eq!(idempotency::find(tx, other.id, "k-1").await.unwrap(), None);
             assert_eq!(idempotency::purge(tx, NOON, 9).await.unwrap(), 0);
             assert_eq!(idempotency::purge(tx, at(1), 9).await.unwrap(), 1);
+        })
+        .await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_idempotency_key_is_taken_over_only_from_work_that_left_no_trace() {
+    on_both(async |db: &Db, make: &Make| {
+        let caller = token(make);
+        let reserved = |reserved_at| Reservation {
+            token_id: caller.id,
+            key: "k-1".to_owned(),
+            reserved_at,
+        };
+        let (first, second, third) = (reserved(NOON), reserved(at(90)), reserved(at(900)));
+        let request = make.digest();
+        write(db, async |tx| {
+            api_tokens::insert(tx, &caller).await.unwrap();
+            assert!(idempotency::reserve(tx, &first, request).await.unwrap());
+            let early = idempotency::take_over(tx, &second, request, NOON, at(-9)).await;
+            assert!(!early.unwrap(), "still at work");
+            let take = idempotency::take_over(tx, &second, request, at(30), at(-9)).await;
+            assert!(take.unwrap());
+            assert!(
+                !idempotency::carried_out(tx, &first).await.unwrap(),
+                "the slow first attempt must not commit"
+            );
+            assert!(idempotency::carried_out(tx, &second).await.unwrap());
+            let take = idempotency::take_over(tx, &third, request, at(800), at(-9)).await;
+            assert!(!take.unwrap(), "it was carried out");
+            let take = idempotency::take_over(tx, &third, request, at(800), at(800)).await;
+            assert!(take.unwrap(), "its time is over");
+            idempotency::release(tx, &third).await.unwrap();
+            assert_eq!(idempotency::find(tx, caller.id, "k-1").await.unwrap(), None);
         })
         .await;
     })

@@ -6,7 +6,11 @@ pub mod server;
 mod uploads;
 
 use qm_core::{DeviceId, PageRequest};
-use qm_orchestrator::{UseCaseError, idempotency::Stored, tokens::NewToken};
+use qm_orchestrator::{
+    Caller, UseCaseError,
+    idempotency::{Claim, Stored},
+    tokens::NewToken,
+};
 use server::{DAY, NOW, field, is_conflict, is_missing, servers};
 use std::time::Duration;
 
@@ -139,33 +143,73 @@ async fn an_answer_is_repeated_for_its_request_for_a_day() {
             status: 201,
             body: "{\"id\":1}".to_owned(),
         };
-        assert_eq!(
-            o.stored_answer(caller, "k1", "POST /groups {}").await.unwrap(),
-            None
+        let first = ours(o.claim_key(caller, "k1", "POST /groups {}").await);
+        o.store_answer(&first, &answer).await.unwrap();
+        let repeated = o.claim_key(caller, "k1", "POST /groups {}").await.unwrap();
+        assert!(
+            matches!(repeated, Claim::Answered(again) if again == answer),
+            "{}",
+            server.engine
         );
-        o.store_answer(caller, "k1", "POST /groups {}", &answer)
-            .await
-            .unwrap();
-        let later = Stored {
-            status: 201,
-            body: "{\"id\":2}".to_owned(),
-        };
-        o.store_answer(caller, "k1", "POST /groups {}", &later)
-            .await
-            .unwrap();
-        let repeated = o.stored_answer(caller, "k1", "POST /groups {}").await.unwrap();
-        assert_eq!(repeated, Some(answer), "{}", server.engine);
         assert!(is_conflict(
-            o.stored_answer(caller, "k1", "POST /groups {\"name\":1}").await
+            o.claim_key(caller, "k1", "POST /groups {\"name\":1}").await
         ));
-        assert_eq!(
-            o.stored_answer(caller, "k2", "POST /groups {}").await.unwrap(),
-            None
-        );
+        let refused = ours(o.claim_key(caller, "k2", "POST /groups {}").await);
+        o.release_key(&refused).await.unwrap();
+        ours(o.claim_key(caller, "k2", "POST /groups {\"name\":1}").await);
         server.clock.advance(DAY + Duration::from_secs(1));
-        assert_eq!(
-            o.stored_answer(caller, "k1", "POST /groups {}").await.unwrap(),
-            None
+        ours(o.claim_key(caller, "k1", "POST /groups {\"name\":1}").await);
+    }
+}
+
+#[tokio::test]
+async fn repeats_at_the_same_time_are_carried_out_once() {
+    for server in servers().await {
+        let (o, caller) = (&server.orchestrator, &server.caller);
+        let attempt = async || match o.claim_key(caller, "k1", "POST /groups").await.unwrap() {
+            Claim::Ours(caller) => {
+                let group = o.create_group(&caller, "Pilot").await.unwrap();
+                let answer = Stored {
+                    status: 201,
+                    body: group.id.to_string(),
+                };
+                o.store_answer(&caller, &answer).await.unwrap();
+                answer
+            }
+            Claim::Answered(answer) => answer,
+        };
+        let (a, b, c) = tokio::join!(attempt(), attempt(), attempt());
+        assert!(a == b && b == c, "{}", server.engine);
+        let groups = o.groups(PageRequest::first(9)).await.unwrap().items;
+        assert_eq!(groups.len(), 1, "{}", server.engine);
+    }
+}
+
+#[tokio::test]
+async fn work_that_was_interrupted_is_taken_over_unless_it_was_done() {
+    for server in servers().await {
+        let (o, caller) = (&server.orchestrator, &server.caller);
+        let slow = ours(o.claim_key(caller, "k1", "POST /groups").await);
+        server.clock.advance(Duration::from_mins(2));
+        let quick = ours(o.claim_key(caller, "k1", "POST /groups").await);
+        assert!(
+            o.create_group(&slow, "Pilot").await.is_err(),
+            "{}: the key is another's now",
+            server.engine
         );
+        o.create_group(&quick, "Pilot").await.unwrap();
+        server.clock.advance(Duration::from_mins(2));
+        assert!(
+            is_conflict(o.claim_key(caller, "k1", "POST /groups").await),
+            "{}: done, its answer lost",
+            server.engine
+        );
+    }
+}
+
+fn ours(claim: Result<Claim, UseCaseError>) -> Caller {
+    match claim.unwrap() {
+        Claim::Ours(caller) => caller,
+        Claim::Answered(answer) => panic!("{answer:?}"),
     }
 }

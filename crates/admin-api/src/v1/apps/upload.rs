@@ -3,17 +3,17 @@
 use crate::{
     Api,
     error::ApiError,
-    extract::Operator,
+    extract::{Once, Operator},
     types::{App, Problem},
     view,
 };
 use axum::{
-    Json,
     extract::{DefaultBodyLimit, FromRequest, Multipart, Request, State, multipart::Field},
+    response::Response,
 };
 use http::StatusCode;
 use qm_orchestrator::{
-    UseCaseError,
+    Caller, UseCaseError,
     uploads::{Part, Upload},
 };
 use utoipa::ToSchema;
@@ -38,12 +38,14 @@ pub struct UploadForm {
 /// Parts are streamed to the content store. Uploading another version of an app adds a package to it.
 #[utoipa::path(post, path = "/apps/packages", tag = "apps",
     request_body(content = UploadForm, content_type = "multipart/form-data"),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Carries a repeated request out once")),
     responses((status = 201, body = App), (status = 413, body = Problem), (status = 422, body = Problem)))]
 pub async fn upload(
     State(api): State<Api>,
     Operator(caller): Operator,
+    once: Once,
     mut request: Request,
-) -> Result<(StatusCode, Json<App>), ApiError> {
+) -> Result<Response, ApiError> {
     // The content store counts the bytes itself while it writes them.
     DefaultBodyLimit::disable().apply(&mut request);
     let form = Multipart::from_request(request, &api).await;
@@ -56,8 +58,12 @@ pub async fn upload(
     {
         receive(&mut upload, field).await?;
     }
-    let app = api.orchestrator.finish_upload(&caller, upload).await?;
-    Ok((StatusCode::CREATED, Json(view::app(app))))
+    let contents = upload.contents();
+    let work = async |caller: &Caller| {
+        let orchestrator = &api.orchestrator;
+        Ok(view::app(orchestrator.finish_upload(caller, upload).await?))
+    };
+    once.run(&api, caller, &contents, StatusCode::CREATED, work).await
 }
 
 async fn receive(upload: &mut Upload, mut field: Field<'_>) -> Result<(), ApiError> {

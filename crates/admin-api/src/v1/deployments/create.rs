@@ -10,6 +10,7 @@ use crate::{
 };
 use axum::{extract::State, response::Response};
 use http::StatusCode;
+use qm_orchestrator::Caller;
 
 /// Deploy an app
 #[utoipa::path(post, path = "/deployments", tag = "deployments", request_body = NewDeployment,
@@ -21,12 +22,12 @@ pub async fn create(
     once: Once,
     Body(body): Body<NewDeployment>,
 ) -> Result<Response, ApiError> {
-    let work = async {
+    let work = async |caller: &Caller| {
         let created = api
             .orchestrator
-            .create_deployment(&caller, request(&body)?)
+            .create_deployment(caller, request(&body)?)
             .await?;
         Ok(view::deployment(created))
     };
-    once.run(&api, &caller, &body, StatusCode::CREATED, work).await
+    once.run(&api, caller, &body, StatusCode::CREATED, work).await
 }

@@ -9,7 +9,7 @@ use crate::{
 };
 use axum::{Json, extract::State, response::Response};
 use http::StatusCode;
-use qm_orchestrator::commands::Request;
+use qm_orchestrator::{Caller, commands::Request};
 use uuid::Uuid;
 
 /// Queue a command
@@ -32,17 +32,14 @@ pub async fn create(
         media_type: body.media_type.clone(),
         data: body.data.clone(),
     };
-    let work = async {
-        let command = api
-            .orchestrator
-            .queue_command(&caller, id.into(), request)
-            .await?;
+    let work = async |caller: &Caller| {
+        let command = api.orchestrator.queue_command(caller, id.into(), request).await?;
         Ok(CommandAccepted {
             id: command.id.into(),
             state: command.state.to_string(),
         })
     };
-    once.run(&api, &caller, &body, StatusCode::ACCEPTED, work).await
+    once.run(&api, caller, &body, StatusCode::ACCEPTED, work).await
 }
 
 /// Commands of a device, newest first

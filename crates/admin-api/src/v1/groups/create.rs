@@ -9,6 +9,7 @@ use crate::{
 };
 use axum::{extract::State, response::Response};
 use http::StatusCode;
+use qm_orchestrator::Caller;
 
 /// Make a group
 #[utoipa::path(post, path = "/groups", tag = "groups", request_body = NewGroup,
@@ -20,10 +21,10 @@ pub async fn create(
     once: Once,
     Body(body): Body<NewGroup>,
 ) -> Result<Response, ApiError> {
-    let work = async {
+    let work = async |caller: &Caller| {
         Ok(view::group(
-            api.orchestrator.create_group(&caller, &body.name).await?,
+            api.orchestrator.create_group(caller, &body.name).await?,
         ))
     };
-    once.run(&api, &caller, &body, StatusCode::CREATED, work).await
+    once.run(&api, caller, &body, StatusCode::CREATED, work).await
 }
