@@ -85,8 +85,11 @@ impl Orchestrator {
                 if reply.request_digest != request {
                     return Err(conflict(OTHER_REQUEST));
                 }
-                if reply.status != idempotency::RESERVED {
-                    return answered(reply).map(Some);
+                match reply.status {
+                    idempotency::RESERVED => {}
+                    idempotency::CARRIED_OUT if reply.created_at >= now - LEASE => return Ok(None),
+                    idempotency::CARRIED_OUT => return Err(conflict(ANSWER_LOST)),
+                    _ => return Ok(Some(Claim::Answered(Stored::from(reply)))),
                 }
             }
             let taken = idempotency::take_over(tx, &by, request, now - LEASE, expired).await?;
@@ -117,15 +120,13 @@ impl Orchestrator {
     }
 }
 
-fn answered(reply: IdempotentReply) -> Result<Claim, UseCaseError> {
-    if reply.status == idempotency::CARRIED_OUT {
-        return Err(conflict(ANSWER_LOST));
+impl From<IdempotentReply> for Stored {
+    fn from(reply: IdempotentReply) -> Self {
+        Self {
+            status: u16::try_from(reply.status).unwrap_or(200),
+            body: reply.body,
+        }
     }
-    let status = u16::try_from(reply.status).unwrap_or(200);
-    Ok(Claim::Answered(Stored {
-        status,
-        body: reply.body,
-    }))
 }
 
 fn conflict(text: &str) -> UseCaseError {

@@ -169,6 +169,8 @@ async fn repeats_at_the_same_time_are_carried_out_once() {
         let attempt = async || match o.claim_key(caller, "k1", "POST /groups").await.unwrap() {
             Claim::Ours(caller) => {
                 let group = o.create_group(&caller, "Pilot").await.unwrap();
+                // Others look now: the work is done, its answer is not stored yet.
+                tokio::time::sleep(Duration::from_millis(150)).await;
                 let answer = Stored {
                     status: 201,
                     body: group.id.to_string(),
