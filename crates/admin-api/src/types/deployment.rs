@@ -47,7 +47,7 @@ pub struct Plan {
     pub seats_available: Option<i64>,
     /// Package, frameworks and license for one device.
     pub bytes_per_device: u64,
-    /// The commands for one of the devices, with addresses that work only in the real ones.
+    /// The commands for one of the devices, without the signatures of the links, which only devices get.
     pub commands: Vec<PlannedCommand>,
 }
 

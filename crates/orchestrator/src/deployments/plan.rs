@@ -172,19 +172,43 @@ fn reason(target: Target) -> (DeviceId, String) {
     )
 }
 
-/// License blobs are an organization's property: a plan does not show them.
+/// License blobs are an organization's property, and links open packages to whoever has them: a plan shows neither.
 fn shown(command: qm_csp::CspCommand) -> PlannedCommand {
-    let secret = command.uri.ends_with("/AddLicense");
+    let license = command.uri.ends_with("/AddLicense");
     let data = command.data.map(|data| {
-        if secret {
+        if license {
             "<License Content=\"***\"/>".to_owned()
         } else {
-            data
+            unsigned(&data)
         }
     });
     PlannedCommand {
         verb: command.verb,
         uri: command.uri,
         data,
+    }
+}
+
+/// The payload with the queries of its links left out.
+fn unsigned(payload: &str) -> String {
+    let mut links = payload.split("?exp=");
+    let mut shown = links.next().unwrap_or_default().to_owned();
+    for rest in links {
+        shown.push_str("?***");
+        shown.push_str(rest.find('"').map_or("", |end| &rest[end..]));
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unsigned;
+
+    #[test]
+    fn a_plan_shows_no_signatures() {
+        let payload = r#"<Application PackageUri="https://h/content/ab/a.msix?exp=1&amp;sig=2"><D U="https://h/b?exp=3&amp;sig=4"/>"#;
+        let shown = r#"<Application PackageUri="https://h/content/ab/a.msix?***"><D U="https://h/b?***"/>"#;
+        assert_eq!(unsigned(payload), shown);
+        assert_eq!(unsigned("<Inventory/>"), "<Inventory/>");
     }
 }
