@@ -220,6 +220,7 @@ fn waiting_for(target: &Target) -> Option<&'static str> {
     match (target.state, target.context) {
         (TargetState::Planned, _) => Some("preparation"),
         (TargetState::AwaitingSeat, _) => Some("seat"),
+        (TargetState::Queued, _) if target.not_before.is_some() => Some("retry"),
         (TargetState::Queued, Context::User) => Some("user_sign_in"),
         (TargetState::Queued | TargetState::Sent, _) => Some("check_in"),
         (TargetState::Installing | TargetState::Removing, _) => Some("proof"),

@@ -2,7 +2,7 @@
 
 use crate::Orchestrator;
 use qm_core::{
-    AppId, Architecture, Timestamp,
+    AppId, Architecture, Secret, Sha256, Timestamp,
     app::{App, AppSource, LicenseKind, OfflineLicense, Package},
     deployment::{Context, Intent, Target},
     device::{Device, InstalledApp},
@@ -48,6 +48,31 @@ impl Catalogue {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(place) => place.insert(licenses::list_for_app(conn, id).await?),
         })
+    }
+
+    /// For a plan: what a deployment would fetch first is taken as if it were here. Its links lead nowhere, its licenses are
+    /// blank.
+    pub async fn assume_content(&mut self, conn: &mut Conn, app: &App) -> Result<(), DbError> {
+        let mut packages = self.packages(conn, app.id).await?.to_vec();
+        let mut licenses = self.licenses(conn, app.id).await?.to_vec();
+        for package in &mut packages {
+            package.sha256.get_or_insert(Sha256([0; 32]));
+            let Some(content_id) = package.content_id.clone() else {
+                continue;
+            };
+            if license_for(package, &licenses).is_none() {
+                licenses.push(OfflineLicense {
+                    app_id: app.id,
+                    content_id,
+                    instance_id: None,
+                    blob: Secret::new(String::new()),
+                    fetched_at: app.updated_at,
+                });
+            }
+        }
+        self.packages.insert(app.id, packages);
+        self.licenses.insert(app.id, licenses);
+        Ok(())
     }
 
     /// The package that was chosen for a target; none for installs by the Store, which chooses itself.

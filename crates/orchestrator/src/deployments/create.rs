@@ -106,21 +106,9 @@ impl Orchestrator {
 
     /// The same (app, device) pair is never deployed twice at once.
     async fn overtake(&self, tx: &mut Tx, planned: &mut [Target], now: Timestamp) -> Result<(), DbError> {
-        let Some(app_id) = planned.first().map(|target| target.app_id) else {
-            return Ok(());
-        };
-        let devices: Vec<_> = planned.iter().map(|target| target.device_id).collect();
-        let live = targets::live_of_app(tx, app_id, &devices).await?;
-        let by_device: HashMap<_, _> = live.iter().map(|target| (target.device_id, target)).collect();
-        for target in planned.iter_mut().filter(|target| !target.state.is_final()) {
-            let Some(older) = by_device.get(&target.device_id) else {
-                continue;
-            };
-            if older.intent == target.intent && older.context == target.context {
-                *target = refused(target, older, now);
-            } else {
-                self.cancel_target(tx, older, overtaken(target), now).await?;
-            }
+        for (target, older) in refuse_doubles(tx, planned, now).await? {
+            self.cancel_target(tx, &older, overtaken(&planned[target]), now)
+                .await?;
         }
         Ok(())
     }
@@ -169,6 +157,36 @@ impl Orchestrator {
         }
         Ok(())
     }
+}
+
+/// Refuses targets whose device is getting the same already. What is left to do: the places of targets that overtake an
+/// older one, with that one.
+pub(super) async fn refuse_doubles(
+    conn: &mut Conn,
+    planned: &mut [Target],
+    now: Timestamp,
+) -> Result<Vec<(usize, Target)>, DbError> {
+    let Some(app_id) = planned.first().map(|target| target.app_id) else {
+        return Ok(Vec::new());
+    };
+    let devices: Vec<_> = planned.iter().map(|target| target.device_id).collect();
+    let live = targets::live_of_app(conn, app_id, &devices).await?;
+    let mut by_device: HashMap<_, _> = live.into_iter().map(|older| (older.device_id, older)).collect();
+    let mut overtaking = Vec::new();
+    for (place, target) in planned.iter_mut().enumerate() {
+        if target.state.is_final() {
+            continue;
+        }
+        let Some(older) = by_device.remove(&target.device_id) else {
+            continue;
+        };
+        if older.intent == target.intent && older.context == target.context {
+            *target = refused(target, &older, now);
+        } else {
+            overtaking.push((place, older));
+        }
+    }
+    Ok(overtaking)
 }
 
 /// The app of a request.

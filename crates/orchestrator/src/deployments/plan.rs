@@ -1,6 +1,10 @@
 //! The dry run of a deployment: reads, judges, changes nothing.
 
-use super::{Request, create::find_app, selection::select};
+use super::{
+    Request,
+    create::{find_app, refuse_doubles},
+    selection::select,
+};
 use crate::{
     Orchestrator, UseCaseError,
     materials::{ASSUMED, Catalogue, license_for, profile},
@@ -64,7 +68,8 @@ impl Orchestrator {
             state: DeploymentState::Active,
             created_at: now,
         };
-        let judged = self.judged(&mut conn, &app, &deployment, &devices, now).await?;
+        let mut judged = self.judged(&mut conn, &app, &deployment, &devices, now).await?;
+        refuse_doubles(&mut conn, &mut judged, now).await?;
         let (refused, fitting): (Vec<_>, Vec<_>) = judged
             .into_iter()
             .partition(|target| target.state == TargetState::NotApplicable);
@@ -104,6 +109,7 @@ impl Orchestrator {
             ..device.clone()
         };
         let bytes = bytes_per_device(conn, catalogue, app, target, &device).await?;
+        catalogue.assume_content(conn, app).await?;
         let Some(with) = self.materials(conn, catalogue, &device, target).await? else {
             return Ok((bytes, Vec::new()));
         };

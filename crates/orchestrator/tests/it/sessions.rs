@@ -359,6 +359,46 @@ async fn an_offline_app_goes_license_first_and_counts_as_installed_by_the_invent
 }
 
 #[tokio::test]
+async fn a_plan_tells_what_then_happens() {
+    for server in servers().await {
+        let mut device = TestDevice::enroll(&server, "mara@fabrik.example", "DEVICE-1").await;
+        device.call(&server).await;
+        let app = server.offline_app("Notes").await;
+        server.forget_content(&app).await;
+        let request = Deploy {
+            app_id: app.id,
+            intent: Intent::Required,
+            context: Context::User,
+            device_ids: vec![],
+            group_ids: vec![],
+            upns: vec!["mara@fabrik.example".to_owned()],
+        };
+        let o = &server.orchestrator;
+        let plan = o.plan_deployment(request.clone()).await.unwrap();
+        let nodes: Vec<_> = plan
+            .commands
+            .iter()
+            .map(|c| c.uri.rsplit('/').next().unwrap())
+            .collect();
+        assert_eq!(
+            nodes,
+            ["AddLicense", FAMILY, "HostedInstall"],
+            "{}: nothing was fetched yet",
+            server.engine
+        );
+        assert_eq!((plan.targets, plan.bytes_per_device), (1, 7 + 12));
+        o.create_deployment(&server.caller, request.clone())
+            .await
+            .unwrap();
+        let plan = o.plan_deployment(request.clone()).await.unwrap();
+        assert_eq!(plan.targets, 0, "it is on its way already");
+        let again = o.create_deployment(&server.caller, request).await.unwrap();
+        assert_eq!(again.counts.get(&TargetState::NotApplicable), Some(&1));
+        assert!(plan.not_applicable[0].1.contains("already"), "{plan:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_failure_is_explained_and_can_be_retried() {
     for server in servers().await {
         let mut device = TestDevice::enroll(&server, "mara@fabrik.example", "DEVICE-1").await;

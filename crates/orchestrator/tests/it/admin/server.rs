@@ -207,6 +207,17 @@ impl Server {
         app
     }
 
+    /// The packages of an app as they are before they are fetched.
+    pub async fn forget_content(&self, app: &App) {
+        let mut tx = self.db.begin("test").await.unwrap();
+        for package in qm_db::packages::list_for_app(&mut tx, app.id).await.unwrap() {
+            qm_db::packages::set_content(&mut tx, package.id, None)
+                .await
+                .unwrap();
+        }
+        tx.commit().await.unwrap();
+    }
+
     /// A deployment with one target for each device.
     pub async fn deployed(&self, app: &App, devices: &[(&Device, TargetState)]) -> Vec<Target> {
         let now = self.clock.now();
