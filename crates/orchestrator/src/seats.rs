@@ -174,7 +174,9 @@ impl Orchestrator {
 
 fn follow(target: &Target, seat: &Seat, now: Timestamp) -> Option<Target> {
     match seat.state {
-        SeatState::Assigned => moved(target, TargetState::Queued, now),
+        SeatState::Assigned => {
+            moved(target, TargetState::Queued, now).map(|after| Target { error: None, ..after })
+        }
         SeatState::Failed => moved(target, TargetState::Failed, now).map(|after| Target {
             error: Some(TargetError {
                 code: "seat_refused".to_owned(),

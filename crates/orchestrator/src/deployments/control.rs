@@ -20,7 +20,7 @@ pub enum Control {
     Resume,
     /// What is not final ends.
     Cancel,
-    /// What failed, was cancelled or did not fit starts again.
+    /// What failed, was cancelled or did not fit starts again; what waits for its next attempt waits no longer.
     Retry,
 }
 
@@ -125,12 +125,12 @@ impl Orchestrator {
         let Some(app) = apps::find(tx, deployment.app_id).await? else {
             return Ok(());
         };
+        let mut again = hurry(tx, deployment, now).await?;
         let given_up = all(tx, deployment.id, GIVEN_UP).await?;
-        if given_up.is_empty() {
-            return Ok(());
+        if !given_up.is_empty() {
+            deployments::set_state(tx, deployment.id, DeploymentState::Active).await?;
+            again.extend(self.start_again(tx, &app, &given_up, now).await?);
         }
-        deployments::set_state(tx, deployment.id, DeploymentState::Active).await?;
-        let again = self.start_again(tx, &app, &given_up, now).await?;
         self.set_off(tx, &app, &again, now).await
     }
 
@@ -195,6 +195,27 @@ impl Control {
             Self::Retry => "retried",
         }
     }
+}
+
+/// Who asks for a retry waits for none: what is spaced out is due at once. The targets that background work is to look at
+/// now.
+async fn hurry(tx: &mut Tx, deployment: &Deployment, now: Timestamp) -> Result<Vec<Target>, DbError> {
+    for target in all(tx, deployment.id, &[TargetState::Queued]).await? {
+        if target.not_before.is_some() {
+            let due = Target {
+                not_before: None,
+                attempts: 0,
+                ..renewed(&target, now)
+            };
+            targets::update(tx, &due, target.state).await?;
+        }
+    }
+    all(
+        tx,
+        deployment.id,
+        &[TargetState::Planned, TargetState::AwaitingSeat],
+    )
+    .await
 }
 
 /// Every target of a deployment in one of the states.

@@ -1,11 +1,13 @@
 //! Claims jobs and carries them out.
 
+use super::prepare::kept_by;
 use crate::Orchestrator;
 use qm_core::{
     AppId, Timestamp,
+    deployment::TargetError,
     job::{JobKind, LeasedJob},
 };
-use qm_db::{DbError, apps, jobs, jobs::Claim, run, seats};
+use qm_db::{DbError, apps, jobs, jobs::Claim, run, seats, targets};
 use qm_store_sync::{Mode, SyncError};
 use std::time::Duration;
 
@@ -17,6 +19,8 @@ const RENEW: Duration = Duration::from_mins(3);
 const MOST_ATTEMPTS: i64 = 12;
 /// The most idle seats counted for one app.
 const IDLE_SEATS: u32 = 1000;
+/// The most targets that are told at once why they wait for a seat; the others are told in their turn.
+const WAITING_SEATS: u32 = 5000;
 
 /// How a job ended.
 enum Outcome {
@@ -91,12 +95,34 @@ impl Orchestrator {
         let round = store.seat_round(app).await;
         // What was settled before an interruption is in the ledger.
         self.follow_seats(app).await?;
+        if let Err(error) = &round {
+            self.note_seat_obstacle(app, error).await?;
+        }
         let round = round?;
         // Seats that are bought or given back elsewhere are noticed by looking again.
         Ok(if round.waiting.is_empty() {
             Outcome::Done
         } else {
             Outcome::Again(Duration::from_mins(1))
+        })
+    }
+
+    /// Who waits for a seat sees why the Store cannot be asked for one.
+    async fn note_seat_obstacle(&self, app: AppId, error: &SyncError) -> Result<(), DbError> {
+        let obstacle = TargetError {
+            code: "store".to_owned(),
+            text: format!("the Store cannot be asked for a seat: {error}"),
+            advice: "It is tried again by itself; see the state of the Store connection.".to_owned(),
+        };
+        let now = self.clock.now();
+        run!(self.db, "seat.obstacle", |tx| {
+            let waiting = targets::awaiting_seats(tx, app, WAITING_SEATS).await?;
+            let told: Vec<_> = waiting
+                .iter()
+                .filter_map(|target| kept_by(target, Some(&obstacle), now))
+                .collect();
+            let pairs: Vec<_> = told.iter().map(|target| (target, target.state)).collect();
+            targets::update_many(tx, &pairs).await.map(|_| ())
         })
     }
 

@@ -7,14 +7,15 @@ use crate::{
     materials::Catalogue,
 };
 use qm_core::{
-    AppId, PackageId, TargetId,
+    AppId, PackageId, TargetId, Timestamp,
     app::App,
-    deployment::{Intent, Target, TargetState},
+    deployment::{Intent, Target, TargetError, TargetState},
     device::Device,
     job::JobKind,
 };
 use qm_db::{Conn, DbError, Tx, apps, devices, run, targets};
 use qm_engine::deployment::moved;
+use qm_store_sync::SyncError;
 use std::collections::{BTreeSet, HashMap};
 
 const CHUNK: u32 = 500;
@@ -31,7 +32,8 @@ impl Orchestrator {
             Some(store) if !wanted.is_empty() => store.fetch_content(app_id, &wanted).await.map(|_| ()),
             _ => Ok(()),
         };
-        let complete = self.move_planned(&app).await?;
+        let obstacle = fetched.as_ref().err().map(content_obstacle);
+        let complete = self.move_planned(&app, obstacle.as_ref()).await?;
         fetched?;
         Ok(complete)
     }
@@ -62,12 +64,12 @@ impl Orchestrator {
         }
     }
 
-    async fn move_planned(&self, app: &App) -> Result<bool, DbError> {
+    async fn move_planned(&self, app: &App, obstacle: Option<&TargetError>) -> Result<bool, DbError> {
         let mut after = None;
         let mut complete = true;
         loop {
             let (last, whole) = run!(self.db, "target.prepare", |tx| self
-                .move_chunk(tx, app, after)
+                .move_chunk(tx, app, obstacle, after)
                 .await)?;
             complete &= whole;
             match last {
@@ -77,11 +79,12 @@ impl Orchestrator {
         }
     }
 
-    /// Moves a chunk; the last target looked at, and whether none of them waits for content.
+    /// Moves a chunk, or notes what keeps its content away; the last target looked at, and whether none waits for content.
     async fn move_chunk(
         &self,
         tx: &mut Tx,
         app: &App,
+        obstacle: Option<&TargetError>,
         after: Option<TargetId>,
     ) -> Result<(Option<TargetId>, bool), DbError> {
         let now = self.clock.now();
@@ -95,7 +98,10 @@ impl Orchestrator {
                 continue;
             };
             let verdict = verdict(tx, &mut catalogue, app, target, device).await?;
-            complete &= !matches!(verdict, Verdict::WaitsForContent(_));
+            if matches!(verdict, Verdict::WaitsForContent(_)) {
+                complete = false;
+                changes.extend(kept_by(target, obstacle, now));
+            }
             let Some(state) = verdict.state() else { continue };
             let Some(after) = moved(target, state, now) else {
                 continue;
@@ -118,6 +124,23 @@ impl Orchestrator {
         }
         Ok((chunk.last().map(|target| target.id), complete))
     }
+}
+
+fn content_obstacle(error: &SyncError) -> TargetError {
+    TargetError {
+        code: "content".to_owned(),
+        text: format!("the app's packages or license cannot be fetched: {error}"),
+        advice: "It is tried again by itself; retry the deployment once the cause is mended.".to_owned(),
+    }
+}
+
+/// The waiting target with what it waits for, where that is news.
+pub(super) fn kept_by(target: &Target, obstacle: Option<&TargetError>, now: Timestamp) -> Option<Target> {
+    (obstacle.is_some() && target.error.as_ref() != obstacle).then(|| Target {
+        error: obstacle.cloned(),
+        updated_at: now,
+        ..target.clone()
+    })
 }
 
 async fn devices_of(

@@ -438,6 +438,29 @@ async fn a_failure_is_explained_and_can_be_retried() {
 }
 
 #[tokio::test]
+async fn who_asks_for_a_retry_does_not_wait_for_the_next_attempt() {
+    for server in servers().await {
+        let mut device = TestDevice::enroll(&server, "mara@fabrik.example", "DEVICE-1").await;
+        device.call(&server).await;
+        server.offline_app("Notes").await;
+        let id = deploy(&server, &device, Intent::Required).await;
+        device.refuse = vec![("/HostedInstall", 500)];
+        device.call(&server).await;
+        device.refuse.clear();
+        device.taken();
+        device.call(&server).await;
+        assert!(device.taken().is_empty(), "{}: spaced", server.engine);
+        let o = &server.orchestrator;
+        o.control_deployment(&server.caller, id, Control::Retry)
+            .await
+            .unwrap();
+        device.call(&server).await;
+        let install = [("Add", FAMILY), ("Exec", "HostedInstall")];
+        assert_eq!(device.taken(), install.map(|(v, n)| (v.to_owned(), n.to_owned())));
+    }
+}
+
+#[tokio::test]
 async fn a_paused_deployment_sends_nothing_and_a_cancelled_one_ends() {
     for server in servers().await {
         let mut device = TestDevice::enroll(&server, "mara@fabrik.example", "DEVICE-1").await;
