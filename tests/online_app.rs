@@ -65,3 +65,23 @@ async fn a_seat_is_assigned_before_the_install_and_used_again_after_a_removal() 
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn seats_that_were_bought_are_used_after_the_next_synchronization() -> Result<()> {
+    for stage in stages(2, 1).await? {
+        stage.enroll().await?;
+        let app = stage.app("online").await?;
+        let key = ProductKey::new(DEMO_ONLINE.0, DEMO_ONLINE.1);
+        let deployment = stage.api.deploy(&app, "required", &stage.upns).await?;
+        stage
+            .settle(deployment.id, |d| {
+                count(d, "awaiting_seat") == 1 && count(d, "queued") == 1
+            })
+            .await?;
+        assert!(stage.store.set_seat_total(&key, 2), "{}", stage.engine);
+        stage.api.synchronize().await?;
+        stage.settle(deployment.id, |d| count(d, "queued") == 2).await?;
+        stage.strike().await?;
+    }
+    Ok(())
+}

@@ -146,7 +146,7 @@ impl Orchestrator {
         };
         let reconciled = mode == Mode::Reconcile;
         store.synchronize(mode).await?;
-        self.enqueue_waiting().await?;
+        self.hurry_waiting().await?;
         if reconciled {
             self.report_idle_seats().await?;
         }

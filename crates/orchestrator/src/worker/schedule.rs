@@ -87,8 +87,8 @@ impl Orchestrator {
         })
     }
 
-    /// Apps with targets or seats that wait get a job, whatever happened to an earlier one.
-    pub(crate) async fn enqueue_waiting(&self) -> Result<(), DbError> {
+    /// Apps with targets or seats that wait get a job, whatever happened to an earlier one; one that is queued keeps its time.
+    async fn enqueue_waiting(&self) -> Result<(), DbError> {
         let now = self.clock.now();
         run!(self.db, "job.enqueue_waiting", |tx| {
             for app in targets::apps_with_planned(tx).await? {
@@ -101,6 +101,22 @@ impl Orchestrator {
             }
             Ok::<_, DbError>(())
         })
+    }
+
+    /// The Store has told what is new: whoever waits for a seat or for content tries at once.
+    pub(crate) async fn hurry_waiting(&self) -> Result<(), DbError> {
+        let now = self.clock.now();
+        run!(self.db, "job.hurry_waiting", |tx| {
+            for app in targets::apps_with_planned(tx).await? {
+                jobs::enqueue(tx, &self.job(JobKind::Content, app, now)).await?;
+            }
+            for app in targets::apps_awaiting_seats(tx).await? {
+                jobs::enqueue(tx, &self.job(JobKind::Seats, app, now)).await?;
+            }
+            Ok::<_, DbError>(())
+        })?;
+        self.wake.all();
+        Ok(())
     }
 
     fn job(&self, kind: JobKind, app: qm_core::AppId, now: Timestamp) -> NewJob {
