@@ -55,7 +55,7 @@ pub enum ConfigError {
     Missing(PathBuf),
     /// A key is unknown, missing or of another kind; the text names it.
     #[error("the configuration is not right: {0}")]
-    Invalid(#[from] Box<figment::Error>),
+    Invalid(String),
     /// A value cannot be used.
     #[error("{key}: {problem}")]
     Value {
@@ -64,6 +64,13 @@ pub enum ConfigError {
         /// What is wrong and what would be right.
         problem: String,
     },
+}
+
+impl ConfigError {
+    /// The file has no profiles: the one that the reader puts before every key would only confuse.
+    fn invalid(error: &figment::Error) -> Self {
+        Self::Invalid(error.to_string().replace("for key \"default.", "for key \""))
+    }
 }
 
 impl Config {
@@ -76,7 +83,7 @@ impl Config {
             .filter(|key| key.as_str().contains("__"))
             .split("__");
         let figment = Figment::new().merge(Toml::file_exact(file)).merge(environment);
-        let mut config: Self = figment.extract().map_err(Box::new)?;
+        let mut config: Self = figment.extract().map_err(|error| ConfigError::invalid(&error))?;
         config.base = file.parent().map(Path::to_path_buf).unwrap_or_default();
         config.check()?;
         Ok(config)

@@ -55,6 +55,7 @@ fn unknown_keys_are_named() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("chain") && error.contains("tls"), "{error}");
+    assert!(error.contains("for key \"tls.chain\""), "{error}");
 }
 
 #[test]
