@@ -90,13 +90,10 @@ impl Receiver {
         }
     }
 
+    /// A command without `CmdID` is answered as clients do it, with an empty `CmdRef`: 0 would mean the header.
     fn owe(&mut self, message: &Message, command: &Command, code: StatusCode) {
-        let cmd_ref = if command.cmd_id().is_empty() {
-            "0"
-        } else {
-            command.cmd_id()
-        };
-        self.statuses.push(status(message, cmd_ref, command.name(), code));
+        self.statuses
+            .push(status(message, command.cmd_id(), command.name(), code));
     }
 
     fn sent(&mut self, msg: u32, cmd: &str) -> Option<&mut Sent> {
@@ -149,13 +146,15 @@ impl Receiver {
                 data: partial.data + data,
                 ..partial
             },
-            Some(_) => {
+            Some(broken_off) => {
+                self.spoil(broken_off.msg, &broken_off.cmd, StatusCode::SIZE_MISMATCH);
                 self.alert = Some(alert::NO_END_OF_DATA);
                 return;
             }
             None => {
                 let meta = merged(&item.meta, &results.meta);
                 let Some(size) = meta.size else {
+                    self.spoil(msg, cmd, StatusCode::SIZE_REQUIRED);
                     return self.owe_chunk(message, results, StatusCode::SIZE_REQUIRED);
                 };
                 Partial {
@@ -169,6 +168,7 @@ impl Receiver {
             }
         };
         if partial.size > MAX_OBJECT || partial.data.len() as u64 > MAX_OBJECT {
+            self.spoil(partial.msg, &partial.cmd, StatusCode::TOO_LARGE);
             return self.owe_chunk(message, results, StatusCode::TOO_LARGE);
         }
         if item.more_data {
@@ -181,24 +181,24 @@ impl Receiver {
     }
 
     fn finish_object(&mut self, message: &Message, results: &Results, partial: Partial) {
-        let complete = size_agrees(&partial);
-        self.owe_chunk(
-            message,
-            results,
-            if complete {
-                StatusCode::OK
-            } else {
-                StatusCode::SIZE_MISMATCH
-            },
-        );
-        if complete {
-            let format = partial.format.unwrap_or_else(|| "chr".to_owned());
-            let result = CommandResult {
-                uri: partial.uri,
-                format,
-                data: partial.data,
-            };
-            self.store_result(partial.msg, &partial.cmd, result);
+        if !size_agrees(&partial) {
+            self.spoil(partial.msg, &partial.cmd, StatusCode::SIZE_MISMATCH);
+            return self.owe_chunk(message, results, StatusCode::SIZE_MISMATCH);
+        }
+        self.owe_chunk(message, results, StatusCode::OK);
+        let format = partial.format.unwrap_or_else(|| "chr".to_owned());
+        let result = CommandResult {
+            uri: partial.uri,
+            format,
+            data: partial.data,
+        };
+        self.store_result(partial.msg, &partial.cmd, result);
+    }
+
+    /// The result of a Get did not arrive whole: whatever the device says of it, it was not read.
+    fn spoil(&mut self, msg: u32, cmd: &str, code: StatusCode) {
+        if let Some(sent) = self.sent(msg, cmd) {
+            sent.status = Some(code.0);
         }
     }
 

@@ -334,6 +334,44 @@ fn a_wrong_size_and_a_broken_off_object_are_told() {
 }
 
 #[test]
+fn a_result_that_did_not_arrive_whole_fails_its_command() {
+    let asked = command("./Big", None);
+    let first = start(work(vec![asked.clone()]));
+    let cmd = first.message.body.last().unwrap().cmd_id().to_owned();
+    let chunk = |uri: &str, size, more| Item {
+        meta: Meta {
+            size,
+            ..Meta::default()
+        },
+        more_data: more,
+        ..value(uri, "abc")
+    };
+    for (size, second, code) in [
+        (Some(100), "./Big", 424),
+        (Some(100), "./Other", 424),
+        (None, "./Big", 411),
+        (Some(1 << 40), "./Big", 416),
+    ] {
+        let body = vec![
+            status_of(&cmd, 1, 200),
+            results(&cmd, 1, chunk("./Big", size, true)),
+        ];
+        let begun = receive(first.session.clone(), &message(2, body));
+        let ended = receive(
+            begun.session,
+            &message(3, vec![results(&cmd, 1, chunk(second, None, false))]),
+        );
+        let facts: Vec<_> = begun.facts.into_iter().chain(ended.facts).collect();
+        let failed = Fact::Custom {
+            id: asked.id,
+            status: code,
+            results: vec![],
+        };
+        assert_eq!(facts, [failed], "{size:?} {second}");
+    }
+}
+
+#[test]
 fn a_message_without_final_gets_statuses_and_a_request_for_more() {
     let mut first = package_1("user");
     first.last = false;
@@ -511,7 +549,8 @@ fn every_command_of_the_device_gets_a_status_in_order() {
             ("0", "SyncHdr", 200),
             ("2", "Get", 405),
             ("3", "Sync", 400),
-            ("0", "Alert", 200)
+            // 0 would mean the header.
+            ("", "Alert", 200)
         ]
     );
 }
