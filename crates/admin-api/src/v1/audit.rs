@@ -3,7 +3,7 @@
 use crate::{
     Api,
     error::ApiError,
-    extract::{Admin, Params, page},
+    extract::{Params, Viewer, page},
     types::{AuditEntry, List, Paging},
     view,
 };
@@ -13,7 +13,7 @@ use axum::{Json, extract::State};
 #[utoipa::path(get, path = "/audit", tag = "audit", params(Paging), responses((status = 200, body = List<AuditEntry>)))]
 pub async fn list(
     State(api): State<Api>,
-    _: Admin,
+    _: Viewer,
     Params(query): Params<Paging>,
 ) -> Result<Json<List<AuditEntry>>, ApiError> {
     let page = page(query.limit, query.cursor.as_deref())?;
