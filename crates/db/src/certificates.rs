@@ -33,6 +33,16 @@ pub async fn find(conn: &mut Conn, fingerprint: &Sha256) -> Result<Option<Device
     conn.optional(&FIND, params![fingerprint], read).await
 }
 
+/// Whether a key is certified for an enrolled device that goes by another name than `dm_id`.
+pub async fn is_key_of_another(conn: &mut Conn, public_key: &Sha256, dm_id: &str) -> Result<bool, DbError> {
+    let found = conn
+        .optional(&KEY_OF_ANOTHER, params![public_key, dm_id], |row| {
+            row.get::<Sha256>("fingerprint")
+        })
+        .await?;
+    Ok(found.is_some())
+}
+
 /// The active certificate of a device that lasts longest.
 pub async fn newest_active(conn: &mut Conn, device: DeviceId) -> Result<Option<DeviceCertificate>, DbError> {
     conn.optional(&NEWEST_ACTIVE, params![device], read).await
@@ -84,6 +94,8 @@ sql! {
     columns "fingerprint, device_id, thumbprint, public_key, not_before, not_after, state";
     INSERT = "INSERT INTO certificates ({columns}) VALUES ($1, $2, $3, $4, $5, $6, $7)";
     FIND = "SELECT {columns} FROM certificates WHERE fingerprint = $1";
+    KEY_OF_ANOTHER = "SELECT c.fingerprint FROM certificates c JOIN devices d ON d.id = c.device_id \
+        WHERE c.public_key = $1 AND d.dm_id <> $2 AND d.state <> 'ended' LIMIT 1";
     NEWEST_ACTIVE = "SELECT {columns} FROM certificates WHERE device_id = $1 AND state = 'active' \
         ORDER BY not_after DESC, fingerprint LIMIT 1";
     NEWEST_OF = "SELECT {columns c} FROM {rows $1 id blob} JOIN certificates c ON c.fingerprint = \

@@ -106,16 +106,20 @@ impl Orchestrator {
             response: document.expose().clone(),
             created_at: now,
         };
-        let stored = run!(self.db, "device.enroll", |tx| self
+        let stored: Result<(), NotStored> = run!(self.db, "device.enroll", |tx| self
             .store(tx, &device, &issued, &reply, now)
             .await);
-        if !stored.map_err(unavailable)? {
-            return Err(refused(
-                "The enrollment token has been used up or has expired; ask for a new one.",
-            ));
+        match stored {
+            Ok(()) => {
+                tracing::info!(device.id = %device.id, device.kind = %device.kind, "device enrolled");
+                Ok(document)
+            }
+            // The very same request may have been answered meanwhile: devices repeat it when a connection breaks.
+            Err(reason) => match self.repeated(token, dm_id, csr).await.map_err(unavailable)? {
+                Some(document) => Ok(document),
+                None => Err(reason.into()),
+            },
         }
-        tracing::info!(device.id = %device.id, device.kind = %device.kind, "device enrolled");
-        Ok(document)
     }
 
     async fn store(
@@ -125,16 +129,19 @@ impl Orchestrator {
         issued: &IssuedCertificate,
         reply: &EnrollmentReply,
         now: Timestamp,
-    ) -> Result<bool, DbError> {
+    ) -> Result<(), NotStored> {
         if !enrollment_tokens::take_use(tx, reply.token_id, now).await? {
-            return Ok(false);
+            return Err(NotStored::TokenSpent);
+        }
+        if certificates::is_key_of_another(tx, &reply.public_key, &reply.dm_id).await? {
+            return Err(NotStored::KeyOfAnother);
         }
         devices::insert(tx, device).await?;
         certificates::insert(tx, &issued.record).await?;
         enrollment_tokens::insert_reply(tx, reply).await?;
         let detail = serde_json::json!({ "upn": device.upn, "kind": device.kind });
         audit::record_device(tx, now, &self.rng, device.id, "device.enroll", device.id, detail).await?;
-        Ok(true)
+        Ok(())
     }
 
     /// Fresh secrets for both directions: with mutual TLS they are a second factor that nobody else knows.
@@ -168,7 +175,42 @@ impl Orchestrator {
     }
 }
 
-/// 5 calls 3 minutes apart, 8 calls 15 minutes apart, then every 4 hours, and at sign-in: without push, nothing else
+/// Why an enrollment was undone.
+#[derive(Debug)]
+enum NotStored {
+    /// The token has no uses left, or has expired meanwhile.
+    TokenSpent,
+    /// The key is certified for another device: one of them has copied it.
+    KeyOfAnother,
+    /// The database is out of reach, or the same request was stored first.
+    Database(DbError),
+}
+
+impl From<DbError> for NotStored {
+    fn from(error: DbError) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<NotStored> for Fault {
+    fn from(reason: NotStored) -> Self {
+        match reason {
+            NotStored::TokenSpent => {
+                refused("The enrollment token has been used up or has expired; ask for a new one.")
+            }
+            NotStored::KeyOfAnother => {
+                tracing::warn!("enrollment refused: the key is certified for another device");
+                Self::new(
+                    FaultKind::CertificateRequest,
+                    "The key belongs to another device; create a new one.",
+                )
+            }
+            NotStored::Database(error) => unavailable(error),
+        }
+    }
+}
+
+/// 5 calls 3 minutes apart, 8 calls 15 minutes apart, then every 8 hours, and at sign-in: without push, nothing else
 /// tells a device that there is work.
 const POLL: PollSchedule = PollSchedule {
     first: Retries {
@@ -179,7 +221,7 @@ const POLL: PollSchedule = PollSchedule {
         count: number(8),
         interval_minutes: 15,
     },
-    remaining_minutes: number(240),
+    remaining_minutes: number(480),
     on_login: true,
     on_first_login_of_all_users: true,
 };

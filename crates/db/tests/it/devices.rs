@@ -449,6 +449,32 @@ async fn an_app_inventory_replaces_only_the_contexts_it_read() {
 }
 
 #[tokio::test]
+async fn a_key_belongs_to_one_enrolled_device() {
+    on_both(async |db: &Db, make: &Make| {
+        let device = make.stored_device(db, "ann@contoso.example").await;
+        let certificate = make.certificate(device.id, at(100));
+        write(db, async |tx| {
+            certificates::insert(tx, &certificate).await.unwrap();
+            for (key, dm_id, taken) in [
+                (certificate.public_key, "another", true),
+                (certificate.public_key, device.dm_id.as_str(), false),
+                (make.digest(), "another", false),
+            ] {
+                let found = certificates::is_key_of_another(tx, &key, dm_id).await.unwrap();
+                assert_eq!(found, taken, "{dm_id}");
+            }
+            devices::set_state(tx, device.id, DeviceState::Ended)
+                .await
+                .unwrap();
+            let found = certificates::is_key_of_another(tx, &certificate.public_key, "another").await;
+            assert!(!found.unwrap());
+        })
+        .await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn certificates_are_superseded_and_revoked() {
     on_both(async |db: &Db, make: &Make| {
         let device = make.stored_device(db, "ann@contoso.example").await.id;

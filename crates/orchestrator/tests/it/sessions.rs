@@ -14,7 +14,7 @@ use qm_core::{
     seat::SeatState,
 };
 use qm_db::seats;
-use qm_enrollment::FaultKind;
+use qm_enrollment::{Credential, FaultKind, TokenRequest};
 use qm_orchestrator::{
     checkin::CheckInError,
     commands::Request,
@@ -87,6 +87,49 @@ async fn an_enrollment_is_repeated_with_the_same_document_and_used_once() {
             document.expose(),
             server.orchestrator.enroll(&first).await.unwrap().expose()
         );
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_comes_twice_at_once_enrolls_one_device() {
+    for server in servers().await {
+        let token = token(&server, "mara@fabrik.example").await;
+        let request = request("mara@fabrik.example", &token, "DEVICE-1");
+        let enroll = || server.orchestrator.enroll(&request);
+        let (a, b, c) = tokio::join!(enroll(), enroll(), enroll());
+        let first = a.unwrap();
+        for other in [b, c] {
+            assert_eq!(first.expose(), other.unwrap().expose(), "{}", server.engine);
+        }
+        only_device(&server).await;
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_not_certified_for_a_second_device() {
+    for server in servers().await {
+        let first = token(&server, "mara@fabrik.example").await;
+        let mine = request("mara@fabrik.example", &first, "DEVICE-1");
+        server.orchestrator.enroll(&mine).await.unwrap();
+        let mut stolen = request(
+            "nils@fabrik.example",
+            &token(&server, "nils@fabrik.example").await,
+            "DEVICE-2",
+        );
+        stolen.request = match (stolen.request, mine.request) {
+            (TokenRequest::Issue { device_id, .. }, TokenRequest::Issue { pkcs10, .. }) => {
+                TokenRequest::Issue { pkcs10, device_id }
+            }
+            (other, _) => other,
+        };
+        let fault = server.orchestrator.enroll(&stolen).await.unwrap_err();
+        assert_eq!(fault.kind, FaultKind::CertificateRequest, "{}", server.engine);
+        // The refusal did not use the token up.
+        let Credential::Username { password, .. } = &stolen.credential else {
+            panic!("on premises")
+        };
+        let own = request("nils@fabrik.example", password.expose(), "DEVICE-2");
+        server.orchestrator.enroll(&own).await.unwrap();
     }
 }
 
