@@ -90,8 +90,8 @@ const SETTINGS: &[(&str, &str, &str)] = &[
     ("Poll/NumberOfFirstRetries", "int", "5"),
     ("Poll/IntervalForSecondSetOfRetries", "int", "15"),
     ("Poll/NumberOfSecondRetries", "int", "8"),
-    // … then every four hours: without a working push channel this is how work reaches the device.
-    ("Poll/IntervalForRemainingScheduledRetries", "int", "240"),
+    // … then every eight hours: without a working push channel this is how work reaches the device.
+    ("Poll/IntervalForRemainingScheduledRetries", "int", "480"),
     ("Poll/NumberOfRemainingScheduledRetries", "int", "0"),
     // User-scope work waits for the user: have a session when one signs in.
     ("Poll/PollOnLogin", "bool", "true"),

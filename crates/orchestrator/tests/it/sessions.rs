@@ -91,6 +91,28 @@ async fn an_enrollment_is_repeated_with_the_same_document_and_used_once() {
 }
 
 #[tokio::test]
+async fn the_poll_schedule_of_the_enrollment_is_that_of_the_first_session() {
+    for server in servers().await {
+        let token = token(&server, "mara@fabrik.example").await;
+        let request = request("mara@fabrik.example", &token, "DEVICE-1");
+        let document = server.orchestrator.enroll(&request).await.unwrap();
+        let document = String::from_utf8(document.expose().clone()).unwrap();
+        let mut device = TestDevice::enroll(&server, "nils@fabrik.example", "DEVICE-2").await;
+        device.call(&server).await;
+        let set: Vec<_> = device
+            .done
+            .iter()
+            .filter_map(|(_, uri, data)| Some((uri.split_once("/Poll/")?.1, data)))
+            .collect();
+        assert!(set.contains(&("IntervalForRemainingScheduledRetries", &"480".to_owned())));
+        for (name, value) in set {
+            let parm = format!(r#"<parm name="{name}" value="{value}""#);
+            assert!(document.contains(&parm), "{parm}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_request_that_comes_twice_at_once_enrolls_one_device() {
     for server in servers().await {
         let token = token(&server, "mara@fabrik.example").await;
