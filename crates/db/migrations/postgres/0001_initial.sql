@@ -52,7 +52,7 @@ CREATE TABLE certificates (
     state TEXT NOT NULL
 );
 CREATE INDEX certificates_device ON certificates (device_id, not_after);
-CREATE INDEX certificates_public_key ON certificates (public_key);
+CREATE INDEX certificates_keys ON certificates (public_key);
 
 CREATE TABLE enrollment_tokens (
     id BYTEA NOT NULL PRIMARY KEY,
