@@ -74,6 +74,10 @@ pub enum Step {
 /// What is remembered from one message of a session to the next.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "what was asked once in a session: independent of each other"
+)]
 pub struct Session {
     /// Who is signed in.
     pub signed_in: SignedIn,
@@ -81,6 +85,8 @@ pub struct Session {
     pub sent: Vec<Sent>,
     /// A chunked result that is not complete.
     pub partial: Option<Partial>,
+    /// The device was asked to leave in this session.
+    pub unenroll_asked: bool,
     /// The device inventory was asked for in this session.
     pub inventory_asked: bool,
     /// The settings were sent in this session.

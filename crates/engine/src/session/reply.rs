@@ -155,7 +155,10 @@ impl Writer {
 
     fn fill(&mut self, work: Work, budget: Budget) {
         if work.unenroll {
-            self.send_group(vec![(Purpose::Unenroll, device_management::unenroll())], budget);
+            // A device that refuses is asked again in its next session, not in its next message.
+            if !std::mem::replace(&mut self.session.unenroll_asked, true) {
+                self.send_group(vec![(Purpose::Unenroll, device_management::unenroll())], budget);
+            }
         } else {
             self.fill_housekeeping(&work, budget);
             for order in work.targets {

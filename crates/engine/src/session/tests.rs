@@ -426,6 +426,23 @@ fn leaving_and_aborting_devices_get_no_commands() {
 }
 
 #[test]
+fn a_device_that_refuses_to_leave_is_asked_once_in_a_session() {
+    let leave = || Work {
+        unenroll: true,
+        ..Work::default()
+    };
+    let asked = start(leave());
+    assert_eq!(asked.told, [Purpose::Unenroll]);
+    let cmd = asked.message.body.last().unwrap().cmd_id().to_owned();
+    let refusal = message(2, vec![status_of(&cmd, 1, 500)]);
+    let received = receive(asked.session, &refusal);
+    assert_eq!(received.facts, [Fact::UnenrollAnswered { status: 500 }]);
+    let ended = reply(&refusal.header, received, leave(), Budget::default());
+    assert!(ended.told.is_empty());
+    assert_eq!(names(&ended.message), [("Status", "1")]);
+}
+
+#[test]
 fn inventory_is_asked_for_once_in_a_session() {
     let due = Work {
         inventory: true,
