@@ -12,9 +12,10 @@ mod manage;
 mod path;
 
 use axum::{Router, extract::DefaultBodyLimit, routing};
+use http::StatusCode;
 use qm_orchestrator::Orchestrator;
-use std::sync::Arc;
-use tower_http::catch_panic::CatchPanicLayer;
+use std::{sync::Arc, time::Duration};
+use tower_http::{catch_panic::CatchPanicLayer, timeout::TimeoutLayer};
 
 /// The DER of the certificate that the TLS handshake verified.
 #[derive(Clone)]
@@ -24,6 +25,11 @@ pub struct ClientCertificate(pub Arc<[u8]>);
 const ENROLLMENT_LIMIT: usize = 256 * 1024;
 /// The largest management message in bytes.
 const MANAGEMENT_LIMIT: usize = 8 * 1024 * 1024;
+
+/// The time for an enrollment message, from its header to the answer; devices wait about as long.
+const ENROLLMENT_TIME: Duration = Duration::from_secs(30);
+/// The time for a management message; large results come over slow links.
+const MANAGEMENT_TIME: Duration = Duration::from_mins(2);
 
 /// Routes of the enrollment listener, which never asks for a client certificate.
 pub fn enrollment_routes(orchestrator: Arc<Orchestrator>) -> Router {
@@ -37,7 +43,7 @@ pub fn enrollment_routes(orchestrator: Arc<Orchestrator>) -> Router {
         .route("/content/{sha256}/{file_name}", routing::get(content::serve))
         .layer(DefaultBodyLimit::max(ENROLLMENT_LIMIT))
         .with_state(orchestrator);
-    finished(routes)
+    finished(in_time(routes, ENROLLMENT_TIME))
 }
 
 /// Routes of the management listener.
@@ -46,7 +52,13 @@ pub fn management_routes(orchestrator: Arc<Orchestrator>) -> Router {
         .route(path::MANAGEMENT, routing::post(manage::check_in))
         .layer(DefaultBodyLimit::max(MANAGEMENT_LIMIT))
         .with_state(orchestrator);
-    finished(routes)
+    finished(in_time(routes, MANAGEMENT_TIME))
+}
+
+/// A client that never ends its message holds no connection for ever. What is answered already, like package content,
+/// may take as long as it takes.
+fn in_time(routes: Router, time: Duration) -> Router {
+    routes.layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, time))
 }
 
 /// Windows does not keep the case of paths; a panic answers 500 and stops nothing else.
@@ -54,4 +66,30 @@ fn finished(routes: Router) -> Router {
     Router::new()
         .fallback_service(path::ignoring_case(routes))
         .layer(CatchPanicLayer::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::{Body, Bytes};
+    use futures_util::{StreamExt as _, stream};
+    use tower::ServiceExt as _;
+
+    #[tokio::test]
+    async fn a_message_that_never_ends_is_given_up() {
+        let echo = Router::new().route("/", routing::post(async |body: Bytes| body));
+        let routes = in_time(echo, Duration::from_millis(20));
+        let begun = stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(b"<s:Env"))]);
+        for (body, status) in [
+            (
+                Body::from_stream(begun.chain(stream::pending())),
+                StatusCode::REQUEST_TIMEOUT,
+            ),
+            (Body::from("whole"), StatusCode::OK),
+        ] {
+            let request = http::Request::post("/").body(body).unwrap();
+            let response = routes.clone().oneshot(request).await.unwrap();
+            assert_eq!(response.status(), status);
+        }
+    }
 }
