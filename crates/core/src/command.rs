@@ -59,6 +59,8 @@ pub struct Command {
     pub results: Vec<CommandResult>,
     /// When it was queued.
     pub created_at: Timestamp,
+    /// How often it left.
+    pub attempts: i64,
     /// When it left last.
     pub sent_at: Option<Timestamp>,
     /// When it was answered or given up.

@@ -88,9 +88,11 @@ pub struct Device {
     pub inventory_at: Option<Timestamp>,
     /// When the DMClient settings were last applied.
     pub settings_at: Option<Timestamp>,
-    /// When the app inventory was last read.
+    /// When the app inventory of the device was last read.
     pub apps_read_at: Option<Timestamp>,
-    /// App inventory is wanted in the next session, whatever its age.
+    /// When the app inventory of its user was last read; nothing where it is wanted whatever its age.
+    pub user_apps_read_at: Option<Timestamp>,
+    /// The app inventory of the device is wanted in the next session, whatever its age.
     pub apps_due: bool,
     /// Other inventory values by LocURI.
     pub details: BTreeMap<String, String>,

@@ -15,6 +15,8 @@ pub struct SessionRow {
     pub last_msg_id: i64,
     /// Digest of that request's body.
     pub request_digest: Sha256,
+    /// Digest of the body that opened the session; `None` in a session that an older version opened.
+    pub opened_digest: Option<Sha256>,
     /// The reply, byte for byte, for a repeat of that request.
     pub response: Vec<u8>,
     /// What the session knows, as JSON of `qm_engine::session::Session`.

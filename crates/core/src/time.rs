@@ -33,6 +33,11 @@ impl Timestamp {
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
+    /// Whether what was done at `last` and is due every so often is due at `self`. A moment that lies further in the
+    /// future than one such period was noted by a wrong clock: then it is due as well.
+    pub fn is_due(self, last: Self, every: Duration) -> bool {
+        self.since(last) >= every || last.since(self) > every
+    }
     /// As a calendar date; moments outside the calendar become the unix epoch.
     pub fn to_offset_date_time(self) -> OffsetDateTime {
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000)
@@ -116,6 +121,12 @@ impl Clock {
         match &self.0 {
             Source::Mock(millis) => Timestamp(millis.load(Ordering::SeqCst)),
             Source::System => Timestamp::from_offset_date_time(OffsetDateTime::now_utc()),
+        }
+    }
+    /// Sets a mock clock, also back. Does nothing to the system's clock.
+    pub fn set(&self, to: Timestamp) {
+        if let Source::Mock(now) = &self.0 {
+            now.store(to.0, Ordering::SeqCst);
         }
     }
     /// Moves a mock clock forward. The system's clock is left alone.

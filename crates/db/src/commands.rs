@@ -29,6 +29,7 @@ pub async fn insert(tx: &mut Tx, command: &Command) -> Result<(), DbError> {
         c.status,
         to_json(&c.results),
         c.created_at,
+        c.attempts,
         c.sent_at,
         c.finished_at,
         c.expires_at,
@@ -53,9 +54,14 @@ pub async fn list(conn: &mut Conn, device: DeviceId, page: PageRequest) -> Resul
     Ok(paging::cut(commands, page, |command| command.id.0))
 }
 
-/// What waits for a device, oldest first.
-pub async fn queued(conn: &mut Conn, device: DeviceId, limit: u32) -> Result<Vec<Command>, DbError> {
-    conn.all(&QUEUED, params![device, limit], read).await
+/// What waits for a device: oldest first, those that left `suspect` times without an answer after all others.
+pub async fn queued(
+    conn: &mut Conn,
+    device: DeviceId,
+    suspect: i64,
+    limit: u32,
+) -> Result<Vec<Command>, DbError> {
+    conn.all(&QUEUED, params![device, limit, suspect], read).await
 }
 
 /// How many commands wait for a device.
@@ -69,15 +75,22 @@ pub async fn mark_sent(tx: &mut Tx, ids: &[CommandId], at: Timestamp) -> Result<
         .await
 }
 
-/// Puts sent commands back into the queue.
-pub async fn requeue(tx: &mut Tx, ids: &[CommandId]) -> Result<u64, DbError> {
-    tx.execute(&REQUEUE, params![Rows::of(ids.iter().map(|id| (*id,)))])
-        .await
+/// Puts commands back that were sent and will not be answered. What must not run twice, and what left `most` times, is
+/// given up instead.
+pub async fn requeue(tx: &mut Tx, ids: &[CommandId], most: i64, at: Timestamp) -> Result<u64, DbError> {
+    let ids = Rows::of(ids.iter().map(|id| (*id,)));
+    tx.execute(&REQUEUE, params![most, at, ids]).await
 }
 
-/// Puts back what a device was sent and has not answered, but for what must not run twice.
-pub async fn requeue_unanswered(tx: &mut Tx, device: DeviceId) -> Result<u64, DbError> {
-    tx.execute(&REQUEUE_UNANSWERED, params![device]).await
+/// Puts back what a device was sent and has not answered, but for what must not run twice: its answer may still come.
+/// What left `most` times is given up instead.
+pub async fn requeue_unanswered(
+    tx: &mut Tx,
+    device: DeviceId,
+    most: i64,
+    at: Timestamp,
+) -> Result<u64, DbError> {
+    tx.execute(&REQUEUE_UNANSWERED, params![most, at, device]).await
 }
 
 /// Stores the answer to a command; whether it was still open.
@@ -123,6 +136,7 @@ fn read(row: Row<'_>) -> Result<Command, DbError> {
         status: row.optional("status")?,
         results: row.json("results")?,
         created_at: row.get("created_at")?,
+        attempts: row.get("attempts")?,
         sent_at: row.optional("sent_at")?,
         finished_at: row.optional("finished_at")?,
         expires_at: row.get("expires_at")?,
@@ -130,22 +144,26 @@ fn read(row: Row<'_>) -> Result<Command, DbError> {
 }
 
 sql! {
-    columns "id, device_id, verb, uri, format, media_type, data, state, status, results, created_at, sent_at, \
-             finished_at, expires_at";
+    columns "id, device_id, verb, uri, format, media_type, data, state, status, results, created_at, attempts, \
+             sent_at, finished_at, expires_at";
     INSERT = "INSERT INTO commands ({columns}) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
     FIND = "SELECT {columns} FROM commands WHERE id = $1";
     LIST = "SELECT {columns} FROM commands WHERE device_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
     QUEUED = "SELECT {columns} FROM commands WHERE device_id = $1 AND finished_at IS NULL AND state = 'queued' \
-        ORDER BY id LIMIT $2";
+        ORDER BY attempts >= $3, id LIMIT $2";
     COUNT_QUEUED = "SELECT count(*) AS n FROM commands \
         WHERE device_id = $1 AND finished_at IS NULL AND state = 'queued'";
-    MARK_SENT = "UPDATE commands SET state = 'sent', sent_at = $1 \
+    MARK_SENT = "UPDATE commands SET state = 'sent', sent_at = $1, attempts = attempts + 1 \
         WHERE id IN (SELECT given.id FROM {rows $2 id blob}) AND state = 'queued'";
-    REQUEUE = "UPDATE commands SET state = 'queued' \
-        WHERE id IN (SELECT given.id FROM {rows $1 id blob}) AND state = 'sent'";
-    REQUEUE_UNANSWERED = "UPDATE commands SET state = 'queued' \
-        WHERE device_id = $1 AND finished_at IS NULL AND state = 'sent' AND verb <> 'exec'";
+    REQUEUE = "UPDATE commands SET \
+          state = CASE WHEN verb = 'exec' OR attempts >= $1 THEN 'failed' ELSE 'queued' END, \
+          finished_at = CASE WHEN verb = 'exec' OR attempts >= $1 THEN $2 ELSE finished_at END \
+        WHERE id IN (SELECT given.id FROM {rows $3 id blob}) AND finished_at IS NULL AND state = 'sent'";
+    REQUEUE_UNANSWERED = "UPDATE commands SET \
+          state = CASE WHEN attempts >= $1 THEN 'failed' ELSE 'queued' END, \
+          finished_at = CASE WHEN attempts >= $1 THEN $2 ELSE finished_at END \
+        WHERE device_id = $3 AND finished_at IS NULL AND state = 'sent' AND verb <> 'exec'";
     FINISH = "UPDATE commands SET state = $2, status = $3, results = $4, finished_at = $5 \
         WHERE id = $1 AND finished_at IS NULL";
     CANCEL_FOR_DEVICE = "UPDATE commands SET state = 'cancelled', finished_at = $2 \

@@ -13,7 +13,7 @@ use qm_core::{DeviceId, Page, PageRequest, Timestamp, deployment::Context, devic
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-/// Replaces what is known of the given contexts by what the device reported of them, and notes that the inventory was
+/// Replaces what is known of the given contexts by what the device reported of them, and notes that their inventory was
 /// read at `at` and is not due any more. Rows that did not change are not written.
 pub async fn replace(
     tx: &mut Tx,
@@ -42,7 +42,23 @@ pub async fn replace(
         )
         .await?;
     }
-    tx.execute(&NOTE_READ, params![device, at]).await.map(|_| ())
+    note_read(tx, device, contexts, at).await
+}
+
+/// Notes that the inventory of the given contexts was asked for at `at` and is not due any more, whatever came of it.
+pub async fn note_read(
+    tx: &mut Tx,
+    device: DeviceId,
+    contexts: &[Context],
+    at: Timestamp,
+) -> Result<(), DbError> {
+    let (of_device, of_user) = (
+        contexts.contains(&Context::Device),
+        contexts.contains(&Context::User),
+    );
+    tx.execute(&NOTE_READ, params![device, at, of_device, of_user])
+        .await
+        .map(|_| ())
 }
 
 /// A device's apps by package full name. The page's ids are positions in that list.
@@ -123,7 +139,9 @@ sql! {
           OR device_apps.install_location IS DISTINCT FROM excluded.install_location \
           OR device_apps.source IS DISTINCT FROM excluded.source \
           OR device_apps.users IS DISTINCT FROM excluded.users";
-    NOTE_READ = "UPDATE devices SET apps_read_at = $2, apps_due = FALSE WHERE id = $1";
+    NOTE_READ = "UPDATE devices SET apps_read_at = CASE WHEN $3 THEN $2 ELSE apps_read_at END, \
+          apps_due = apps_due AND NOT $3, \
+          user_apps_read_at = CASE WHEN $4 THEN $2 ELSE user_apps_read_at END WHERE id = $1";
     LIST = "SELECT {columns} FROM device_apps WHERE device_id = $1 ORDER BY package_full_name, context \
         LIMIT $3 OFFSET $2";
     ALL = "SELECT {columns} FROM device_apps WHERE device_id = $1";

@@ -15,6 +15,7 @@ use crate::{
 };
 use qm_core::{
     DeviceId, Page, PageRequest, Timestamp,
+    deployment::Context,
     device::{Device, DeviceState, EndReason},
 };
 use std::collections::BTreeMap;
@@ -52,6 +53,7 @@ pub async fn insert(tx: &mut Tx, device: &Device) -> Result<(), DbError> {
         d.inventory_at,
         d.settings_at,
         d.apps_read_at,
+        d.user_apps_read_at,
         d.apps_due,
         to_json(&d.details),
     ];
@@ -197,10 +199,17 @@ pub async fn touch(tx: &mut Tx, seen: &[(DeviceId, Timestamp)]) -> Result<(), Db
     tx.execute(&TOUCH, params![Rows::of(latest)]).await.map(|_| ())
 }
 
-/// Wants the app inventory of these devices in their next session, or no longer.
-pub async fn set_apps_due(tx: &mut Tx, ids: &[DeviceId], due: bool) -> Result<(), DbError> {
-    let params = params![due, Rows::of(ids.iter().map(|id| (*id,)))];
-    tx.execute(&SET_APPS_DUE, params).await.map(|_| ())
+/// Wants the app inventory of these devices, in the given contexts, whatever its age: that of the device in its next
+/// session, that of the user in the next one with the user signed in.
+pub async fn want_apps(tx: &mut Tx, ids: &[DeviceId], contexts: &[Context]) -> Result<(), DbError> {
+    let (device, user) = (
+        contexts.contains(&Context::Device),
+        contexts.contains(&Context::User),
+    );
+    let ids = Rows::of(ids.iter().map(|id| (*id,)));
+    tx.execute(&WANT_APPS, params![device, user, ids])
+        .await
+        .map(|_| ())
 }
 
 fn read(row: Row<'_>) -> Result<Device, DbError> {
@@ -223,18 +232,20 @@ fn read(row: Row<'_>) -> Result<Device, DbError> {
         inventory_at: row.optional("inventory_at")?,
         settings_at: row.optional("settings_at")?,
         apps_read_at: row.optional("apps_read_at")?,
+        user_apps_read_at: row.optional("user_apps_read_at")?,
         apps_due: row.get("apps_due")?,
         details: row.json("details")?,
     })
 }
 
 const COLUMNS: &str = "id, state, end_reason, dm_id, hardware_id, name, upn, kind, enrolled_at, ended_at, os_version, \
-    manufacturer, model, architecture, last_seen_at, inventory_at, settings_at, apps_read_at, apps_due, details";
+    manufacturer, model, architecture, last_seen_at, inventory_at, settings_at, apps_read_at, user_apps_read_at, \
+    apps_due, details";
 
 sql! {
     columns COLUMNS;
     INSERT = "INSERT INTO devices ({columns}) VALUES \
-        ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
+        ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)";
     FIND = "SELECT {columns} FROM devices WHERE id = $1";
     SET_DM_ID = "UPDATE devices SET dm_id = $2 WHERE id = $1";
     LOCK = "SELECT id FROM devices WHERE id = $1 {for_update}";
@@ -265,6 +276,8 @@ sql! {
         WHERE state = 'provisional' AND enrolled_at < $1 RETURNING id";
     TOUCH = "UPDATE devices SET last_seen_at = given.at FROM {rows $1 id blob, at bigint} \
         WHERE devices.id = given.id AND (devices.last_seen_at IS NULL OR devices.last_seen_at < given.at)";
-    SET_APPS_DUE = "UPDATE devices SET apps_due = $1 \
-        WHERE id IN (SELECT given.id FROM {rows $2 id blob}) AND apps_due <> $1";
+    WANT_APPS = "UPDATE devices SET apps_due = apps_due OR $1, \
+          user_apps_read_at = CASE WHEN $2 THEN NULL ELSE user_apps_read_at END \
+        WHERE id IN (SELECT given.id FROM {rows $3 id blob}) \
+          AND ($1 AND NOT apps_due OR $2 AND user_apps_read_at IS NOT NULL)";
 }

@@ -15,8 +15,14 @@ macro_rules! steps {
         }),+]
     };
 }
-const SQLITE: &[Step] = steps!("sqlite": 1 "0001_initial");
-const POSTGRES: &[Step] = steps!("postgres": 1 "0001_initial");
+const SQLITE: &[Step] = steps!("sqlite":
+    1 "0001_initial",
+    6 "0006_interrupted_sessions"
+);
+const POSTGRES: &[Step] = steps!("postgres":
+    1 "0001_initial",
+    6 "0006_interrupted_sessions"
+);
 
 struct Step {
     version: i64,

@@ -12,6 +12,7 @@ pub async fn upsert(tx: &mut Tx, session: &SessionRow) -> Result<(), DbError> {
         &s.session_id,
         s.last_msg_id,
         &s.request_digest,
+        s.opened_digest.as_ref(),
         s.response.as_slice(),
         &s.state,
         s.updated_at,
@@ -51,6 +52,7 @@ fn read(row: Row<'_>) -> Result<SessionRow, DbError> {
         session_id: row.get("session_id")?,
         last_msg_id: row.get("last_msg_id")?,
         request_digest: row.get("request_digest")?,
+        opened_digest: row.optional("opened_digest")?,
         response: row.get("response")?,
         state: row.get("state")?,
         updated_at: row.get("updated_at")?,
@@ -58,11 +60,11 @@ fn read(row: Row<'_>) -> Result<SessionRow, DbError> {
 }
 
 sql! {
-    columns "id, device_id, session_id, last_msg_id, request_digest, response, state, updated_at";
-    UPSERT = "INSERT INTO sessions ({columns}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+    columns "id, device_id, session_id, last_msg_id, request_digest, opened_digest, response, state, updated_at";
+    UPSERT = "INSERT INTO sessions ({columns}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
         ON CONFLICT (device_id, session_id) DO UPDATE SET last_msg_id = excluded.last_msg_id, \
-          request_digest = excluded.request_digest, response = excluded.response, state = excluded.state, \
-          updated_at = excluded.updated_at";
+          request_digest = excluded.request_digest, opened_digest = excluded.opened_digest, \
+          response = excluded.response, state = excluded.state, updated_at = excluded.updated_at";
     FIND = "SELECT {columns} FROM sessions WHERE device_id = $1 AND session_id = $2";
     DELETE = "DELETE FROM sessions WHERE device_id = $1 AND session_id = $2";
     DELETE_FOR_DEVICE = "DELETE FROM sessions WHERE device_id = $1";

@@ -158,6 +158,7 @@ impl Checked {
             status: None,
             results: Vec::new(),
             created_at: now,
+            attempts: 0,
             sent_at: None,
             finished_at: None,
             expires_at: now + LIFE,

@@ -259,6 +259,7 @@ fn new_device(
         inventory_at: None,
         settings_at: None,
         apps_read_at: None,
+        user_apps_read_at: None,
         apps_due: false,
         details: BTreeMap::new(),
     }

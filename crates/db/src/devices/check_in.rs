@@ -52,6 +52,7 @@ fn read(row: Row<'_>) -> Result<CheckIn, DbError> {
             session_id: row.get("s_session_id")?,
             last_msg_id: row.get("s_last_msg_id")?,
             request_digest: row.get("s_request_digest")?,
+            opened_digest: row.optional("s_opened_digest")?,
             response: row.get("s_response")?,
             state: row.get("s_state")?,
             updated_at: row.get("s_updated_at")?,
@@ -72,8 +73,8 @@ sql! {
         c.fingerprint AS c_fingerprint, c.thumbprint AS c_thumbprint, c.public_key AS c_public_key, \
         c.not_before AS c_not_before, c.not_after AS c_not_after, c.state AS c_state, \
         s.id AS s_id, s.session_id AS s_session_id, s.last_msg_id AS s_last_msg_id, \
-        s.request_digest AS s_request_digest, s.response AS s_response, s.state AS s_state, \
-        s.updated_at AS s_updated_at, \
+        s.request_digest AS s_request_digest, s.opened_digest AS s_opened_digest, s.response AS s_response, \
+        s.state AS s_state, s.updated_at AS s_updated_at, \
         (SELECT count(*) FROM commands q WHERE q.device_id = d.id AND q.finished_at IS NULL) AS open_commands, \
         (SELECT count(*) FROM targets t WHERE t.device_id = d.id AND t.open \
           AND t.state IN ('queued', 'sent', 'installing', 'removing')) AS live_targets \

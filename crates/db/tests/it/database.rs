@@ -218,14 +218,14 @@ async fn refuses_a_schema_that_is_newer_or_was_changed() {
         let db = Db::connect(&url).await.unwrap();
         db.execute_raw(
             "INSERT INTO _sqlx_migrations (version, description, installed_on, success, checksum, execution_time) \
-             SELECT 99, 'from the future', installed_on, success, checksum, 0 FROM _sqlx_migrations",
+             SELECT 99, 'from the future', installed_on, success, checksum, 0 FROM _sqlx_migrations WHERE version = 1",
         )
         .await
         .unwrap();
         db.close().await;
         let newer = Db::connect(&url).await.unwrap_err();
         assert!(
-            matches!(newer, DbError::NewerSchema { found: 99, known: 1 }),
+            matches!(newer, DbError::NewerSchema { found: 99, known } if known < 99),
             "{newer:?}"
         );
     }

@@ -4,7 +4,7 @@ use qm_core::{
     deployment::{Context, TargetState},
     device::{CertificateState, Device, DeviceState, EndReason, InstalledApp},
 };
-use qm_db::{Db, DbError, certificates, commands, device_apps, devices, devices::DeviceFilter, sessions};
+use qm_db::{Db, DbError, Tx, certificates, commands, device_apps, devices, devices::DeviceFilter, sessions};
 use std::collections::{BTreeMap, BTreeSet};
 
 #[tokio::test]
@@ -20,6 +20,7 @@ async fn a_device_comes_back_as_it_was_stored() {
             inventory_at: None,
             settings_at: None,
             apps_read_at: None,
+            user_apps_read_at: None,
             apps_due: false,
             details: BTreeMap::new(),
             ..make.device("bob@contoso.example")
@@ -373,12 +374,29 @@ async fn inventory_is_stored_and_leaves_the_rest_alone() {
             };
             devices::update_inventory(tx, &ignored).await.unwrap();
             assert_eq!(devices::find(tx, device.id).await.unwrap(), Some(found));
-            devices::set_apps_due(tx, &[device.id, make.id()], false)
+            let both = [Context::Device, Context::User];
+            device_apps::replace(tx, device.id, &both, &[], at(60))
                 .await
                 .unwrap();
-            assert!(!devices::find(tx, device.id).await.unwrap().unwrap().apps_due);
-            devices::set_apps_due(tx, &[device.id], true).await.unwrap();
-            assert!(devices::find(tx, device.id).await.unwrap().unwrap().apps_due);
+            let apps = async |tx: &mut Tx| {
+                let found = devices::find(tx, device.id).await.unwrap().unwrap();
+                (found.apps_due, found.user_apps_read_at)
+            };
+            assert_eq!(apps(tx).await, (false, Some(at(60))));
+            devices::want_apps(tx, &[device.id, make.id()], &[Context::User])
+                .await
+                .unwrap();
+            assert_eq!(apps(tx).await, (false, None));
+            devices::want_apps(tx, &[device.id], &both).await.unwrap();
+            assert_eq!(apps(tx).await, (true, None));
+            device_apps::replace(tx, device.id, &[Context::User], &[], at(70))
+                .await
+                .unwrap();
+            assert_eq!(
+                apps(tx).await,
+                (true, Some(at(70))),
+                "each context has its own age"
+            );
         })
         .await;
     })
@@ -561,14 +579,19 @@ async fn a_locked_device_is_worked_on_by_one_transaction_at_a_time() {
             async move {
                 let mut tx = db.begin("test").await.unwrap();
                 devices::lock(&mut tx, device).await.unwrap();
-                let found = devices::find(&mut tx, device).await.unwrap().unwrap();
-                found.apps_due
+                devices::find(&mut tx, device).await.unwrap().unwrap().state
             }
         });
-        devices::set_apps_due(&mut first, &[device], false).await.unwrap();
+        devices::set_state(&mut first, device, DeviceState::Leaving)
+            .await
+            .unwrap();
         assert!(!second.is_finished());
         first.commit().await.unwrap();
-        assert!(!second.await.unwrap(), "it sees what the first one wrote");
+        assert_eq!(
+            second.await.unwrap(),
+            DeviceState::Leaving,
+            "it sees what the first one wrote"
+        );
         write(db, async |tx| devices::lock(tx, make.id()).await.unwrap()).await;
     })
     .await;

@@ -81,6 +81,7 @@ impl Make {
             inventory_at: Some(at(1)),
             settings_at: Some(at(2)),
             apps_read_at: Some(at(3)),
+            user_apps_read_at: Some(at(4)),
             apps_due: true,
             details: BTreeMap::from([("./DevDetail/SwV".to_owned(), "10.0 \"β\"".to_owned())]),
         }
@@ -108,6 +109,7 @@ impl Make {
             session_id: session_id.to_owned(),
             last_msg_id: 2,
             request_digest: self.digest(),
+            opened_digest: Some(self.digest()),
             response: vec![0, 159, 146, 150],
             state: "{\"stage\":\"working\"}".to_owned(),
             updated_at,
@@ -126,6 +128,7 @@ impl Make {
             status: None,
             results: Vec::new(),
             created_at: NOON,
+            attempts: 0,
             sent_at: None,
             finished_at: None,
             expires_at: at(600),

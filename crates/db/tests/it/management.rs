@@ -4,7 +4,7 @@ use qm_core::{
     command::{Command, CommandResult, CommandState, Verb},
     session::SessionRow,
 };
-use qm_db::{Db, commands, exchanges, exchanges::Exchange, sessions};
+use qm_db::{Db, Tx, commands, exchanges, exchanges::Exchange, sessions};
 
 #[tokio::test]
 async fn a_session_is_one_row_for_each_device_and_session_id() {
@@ -70,7 +70,7 @@ async fn commands_go_from_the_queue_to_their_answer() {
             }
             assert_eq!(commands::find(tx, bare.id).await.unwrap(), Some(bare.clone()));
             assert_eq!(
-                commands::queued(tx, device, 2).await.unwrap(),
+                commands::queued(tx, device, 2, 2).await.unwrap(),
                 [first.clone(), second.clone()]
             );
             assert_eq!(commands::count_queued(tx, device).await.unwrap(), 3);
@@ -81,7 +81,8 @@ async fn commands_go_from_the_queue_to_their_answer() {
                 2
             );
             assert_eq!(commands::mark_sent(tx, &[first.id], at(2)).await.unwrap(), 0);
-            assert_eq!(commands::requeue(tx, &[second.id, bare.id]).await.unwrap(), 1);
+            let unanswered = [second.id, bare.id];
+            assert_eq!(commands::requeue(tx, &unanswered, 5, at(2)).await.unwrap(), 1);
             assert_eq!(commands::count_queued(tx, device).await.unwrap(), 2);
 
             let (id, done) = (first.id, CommandState::Done);
@@ -98,6 +99,7 @@ async fn commands_go_from_the_queue_to_their_answer() {
                 state: done,
                 status: Some(200),
                 results: results.to_vec(),
+                attempts: 1,
                 sent_at: Some(at(1)),
                 finished_at: Some(at(3)),
                 ..first.clone()
@@ -128,13 +130,66 @@ async fn unanswered_commands_are_put_back_unless_they_must_not_run_twice() {
             }
             let all = [get.id, exec.id, foreign.id];
             assert_eq!(commands::mark_sent(tx, &all, at(1)).await.unwrap(), 3);
-            assert_eq!(commands::requeue_unanswered(tx, device).await.unwrap(), 1);
-            let queued = commands::queued(tx, device, 9).await.unwrap();
+            assert_eq!(
+                commands::requeue_unanswered(tx, device, 5, at(2)).await.unwrap(),
+                1
+            );
+            let queued = commands::queued(tx, device, 2, 9).await.unwrap();
             assert_eq!(
                 queued.iter().map(|command| command.id).collect::<Vec<_>>(),
                 [get.id]
             );
             assert_eq!(commands::count_queued(tx, other).await.unwrap(), 0);
+        })
+        .await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_never_answered_goes_last_and_is_given_up() {
+    on_both(async |db: &Db, make: &Make| {
+        let device = make.stored_device(db, "ann@contoso.example").await.id;
+        let (bad, good) = (make.command(device), make.command(device));
+        let exec = Command {
+            verb: Verb::Exec,
+            ..make.command(device)
+        };
+        write(db, async |tx| {
+            for command in [&bad, &good, &exec] {
+                commands::insert(tx, command).await.unwrap();
+            }
+            for attempt in 1..=3 {
+                commands::mark_sent(tx, &[bad.id], at(attempt)).await.unwrap();
+                let queued = commands::queued(tx, device, 2, 9).await.unwrap();
+                assert_eq!(
+                    queued.iter().map(|c| c.id).collect::<Vec<_>>(),
+                    [good.id, exec.id]
+                );
+                commands::requeue_unanswered(tx, device, 3, at(attempt))
+                    .await
+                    .unwrap();
+                let queued = commands::queued(tx, device, 2, 9).await.unwrap();
+                let place = queued.iter().position(|c| c.id == bad.id);
+                assert_eq!(
+                    place,
+                    [Some(0), Some(2), None][usize::try_from(attempt).unwrap() - 1]
+                );
+            }
+            commands::mark_sent(tx, &[exec.id, good.id], at(9)).await.unwrap();
+            assert_eq!(
+                commands::requeue(tx, &[exec.id, good.id], 3, at(10))
+                    .await
+                    .unwrap(),
+                2
+            );
+            let end = async |tx: &mut Tx, id| {
+                let found = commands::find(tx, id).await.unwrap().unwrap();
+                (found.state, found.attempts, found.finished_at)
+            };
+            assert_eq!(end(tx, bad.id).await, (CommandState::Failed, 3, Some(at(3))));
+            assert_eq!(end(tx, exec.id).await, (CommandState::Failed, 1, Some(at(10))));
+            assert_eq!(end(tx, good.id).await, (CommandState::Queued, 1, None));
         })
         .await;
     })

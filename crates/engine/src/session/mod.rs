@@ -155,6 +155,9 @@ pub struct Sent {
     pub original_error: Option<String>,
     /// What a Get brought so far.
     pub results: Vec<CommandResult>,
+    /// It left before and was not answered: the device may have carried it out then.
+    #[serde(default)]
+    pub again: bool,
 }
 
 /// A large object in the making.
@@ -220,6 +223,8 @@ pub enum Fact {
     Custom {
         /// Which.
         id: CommandId,
+        /// Whether it has done what it should.
+        done: bool,
         /// The status.
         status: u16,
         /// What a Get brought.
@@ -253,6 +258,11 @@ pub enum Fact {
         kind: String,
     },
 }
+
+/// How often a command leaves without an answer before it is given up.
+pub const MAX_COMMAND_ATTEMPTS: i64 = 5;
+/// A command that was left unanswered so often may be what breaks sessions off: it goes last and alone.
+pub const SUSPECT_ATTEMPTS: i64 = 2;
 
 /// The origins whose app inventory is read.
 pub(crate) const SOURCES: [Source; 2] = [Source::AppStore, Source::NonStore];

@@ -287,6 +287,7 @@ impl Receiver {
             Purpose::Apps { context, ref source } => self.settle_apps(context, source, status, &sent.results),
             Purpose::Custom { id } => self.facts.push(Fact::Custom {
                 id,
+                done: StatusCode(status).is_success() || sent.again && was_done_before(sent.verb, status),
                 status,
                 results: sent.results,
             }),
@@ -314,6 +315,15 @@ impl Receiver {
         } else {
             Fact::AppsRead { context, apps }
         });
+    }
+}
+
+/// The answer to a command that was carried out the first time, when only the answer was lost.
+fn was_done_before(verb: Verb, status: u16) -> bool {
+    match verb {
+        Verb::Add => StatusCode(status) == StatusCode::ALREADY_EXISTS,
+        Verb::Delete => StatusCode(status) == StatusCode::NOT_FOUND,
+        Verb::Get | Verb::Replace | Verb::Exec => false,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The next message of the server: statuses first, then as many due commands as fit.
 
-use super::{AppsProgress, Purpose, Received, SOURCES, Sent, Session, Step};
+use super::{AppsProgress, Purpose, Received, SOURCES, SUSPECT_ATTEMPTS, Sent, Session, Step};
 use qm_core::{TargetId, command, deployment::Context};
 use qm_csp::{CspCommand, app_management as csp, device_management};
 use qm_syncml::{Alert, Command, Header, Message, Status};
@@ -14,8 +14,8 @@ pub struct Work {
     pub inventory: bool,
     /// Settings to apply.
     pub settings: Vec<CspCommand>,
-    /// Read the app inventory.
-    pub apps: bool,
+    /// Contexts whose app inventory is to be read; that of the user only while the user is there.
+    pub apps: Vec<Context>,
     /// Administrators' commands, oldest first.
     pub custom: Vec<command::Command>,
     /// Steps of deployments, oldest first.
@@ -129,6 +129,8 @@ struct Writer {
     body: Vec<Command>,
     told: Vec<Purpose>,
     bytes: usize,
+    /// Nothing may join what is in the message.
+    closed: bool,
 }
 
 impl Writer {
@@ -140,6 +142,7 @@ impl Writer {
             body: Vec::new(),
             told: Vec::new(),
             bytes: 0,
+            closed: false,
         };
         for status in statuses {
             let cmd_id = writer.next_id();
@@ -184,8 +187,8 @@ impl Writer {
             self.session.settings_sent = self.send_group(settings, budget);
         }
         // The inventory is read once in a session: after the jobs were asked whether they have ended.
-        if work.apps && !self.session.apps_asked && !self.asks_something(work) {
-            self.session.apps_asked = self.send_apps(budget);
+        if !self.session.apps_asked && !self.asks_something(work) {
+            self.session.apps_asked = self.send_apps(&work.apps, budget);
         }
     }
 
@@ -197,12 +200,10 @@ impl Writer {
             .any(|order| order.asks() && (here || order.context == Context::Device))
     }
 
-    fn send_apps(&mut self, budget: Budget) -> bool {
-        let contexts: &[Context] = if self.session.user_is_here() {
-            &[Context::Device, Context::User]
-        } else {
-            &[Context::Device]
-        };
+    fn send_apps(&mut self, contexts: &[Context], budget: Budget) -> bool {
+        let here = self.session.user_is_here();
+        let readable = |context: &Context| here || *context == Context::Device;
+        let contexts: Vec<_> = contexts.iter().copied().filter(readable).collect();
         let mut group = Vec::new();
         for (context, source) in contexts.iter().flat_map(|c| SOURCES.map(|s| (*c, s))) {
             let purpose = Purpose::Apps {
@@ -217,7 +218,7 @@ impl Writer {
             for context in contexts {
                 let waiting = u32::try_from(SOURCES.len()).unwrap_or(0);
                 self.session.apps.insert(
-                    *context,
+                    context,
                     AppsProgress {
                         waiting,
                         ..AppsProgress::default()
@@ -245,7 +246,11 @@ impl Writer {
         if for_user && !self.session.user_is_here() {
             return;
         }
-        let purpose = Purpose::Custom { id: command.id };
+        let (purpose, again) = (Purpose::Custom { id: command.id }, command.attempts > 0);
+        let suspect = command.attempts >= SUSPECT_ATTEMPTS;
+        if suspect && !self.told.is_empty() {
+            return;
+        }
         let csp = CspCommand {
             verb: command.verb,
             uri: command.uri,
@@ -253,7 +258,12 @@ impl Writer {
             media_type: command.media_type,
             data: command.data,
         };
-        self.send_group(vec![(purpose, csp)], budget);
+        if self.send_group(vec![(purpose, csp)], budget) {
+            self.closed = suspect;
+            if let Some(sent) = self.session.sent.last_mut() {
+                sent.again = again;
+            }
+        }
     }
 
     /// Sends commands that belong together, or none where they do not fit. One that alone is larger than the
@@ -264,7 +274,7 @@ impl Writer {
             .map(|(_, c)| c.uri.len() + c.data.as_ref().map_or(0, String::len))
             .sum();
         let fits = self.told.len() + group.len() <= budget.commands && self.bytes + bytes <= budget.bytes;
-        if group.is_empty() || !(fits || self.told.is_empty()) {
+        if self.closed || group.is_empty() || !(fits || self.told.is_empty()) {
             return false;
         }
         self.bytes += bytes;
@@ -285,6 +295,7 @@ impl Writer {
             status: None,
             original_error: None,
             results: Vec::new(),
+            again: false,
         });
         self.told.push(purpose);
         self.body.push(command.into_syncml(cmd));

@@ -75,6 +75,7 @@ fn command(uri: &str, data: Option<String>) -> custom::Command {
         status: None,
         results: vec![],
         created_at: NOW,
+        attempts: 0,
         sent_at: None,
         finished_at: None,
         expires_at: NOW,
@@ -210,6 +211,7 @@ fn answers_are_matched_by_message_and_command() {
     let [
         Fact::Custom {
             id,
+            done: true,
             status: 200,
             results,
         },
@@ -364,6 +366,7 @@ fn a_result_that_did_not_arrive_whole_fails_its_command() {
         let facts: Vec<_> = begun.facts.into_iter().chain(ended.facts).collect();
         let failed = Fact::Custom {
             id: asked.id,
+            done: false,
             status: code,
             results: vec![],
         };
@@ -473,7 +476,7 @@ fn inventory_is_asked_for_once_in_a_session() {
 #[test]
 fn a_failed_app_inventory_is_not_an_empty_one() {
     let first = start(Work {
-        apps: true,
+        apps: vec![Context::Device, Context::User],
         ..Work::default()
     });
     let reads: Vec<_> = first
@@ -585,7 +588,7 @@ fn the_inventory_waits_for_the_answers_of_the_jobs() {
         )],
     };
     let due = |context| Work {
-        apps: true,
+        apps: vec![Context::Device, Context::User],
         targets: vec![poll(context)],
         ..Work::default()
     };
@@ -603,4 +606,54 @@ fn the_inventory_waits_for_the_answers_of_the_jobs() {
         absent.session.apps_asked,
         "nothing can be asked for an absent user"
     );
+}
+
+#[test]
+fn a_command_that_broke_sessions_off_goes_alone() {
+    let left_before = |attempts| custom::Command {
+        attempts,
+        ..command("./DevDetail/SwV", None)
+    };
+    let told = |commands: Vec<custom::Command>| start(work(commands)).told.len();
+    assert_eq!(told(vec![left_before(0), left_before(1)]), 2);
+    assert_eq!(told(vec![left_before(0), left_before(2)]), 1, "not beside others");
+    assert_eq!(told(vec![left_before(2), left_before(3)]), 1, "one at a time");
+}
+
+#[test]
+fn what_was_done_the_first_time_counts_when_it_is_sent_again() {
+    let outcome = |verb, attempts, code| {
+        let asked = start(work(vec![custom::Command {
+            verb,
+            attempts,
+            ..command("./Vendor/MSFT/WiFi/Profile/Guest", None)
+        }]));
+        let sent = &asked.session.sent[0];
+        let answer = message(2, vec![status_of(&sent.cmd, sent.msg, code)]);
+        match receive(asked.session.clone(), &answer).facts.as_slice() {
+            [Fact::Custom { done, status, .. }] => (*done, *status),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(outcome(Verb::Add, 0, 418), (false, 418));
+    assert_eq!(outcome(Verb::Add, 1, 418), (true, 418));
+    assert_eq!(outcome(Verb::Delete, 0, 404), (false, 404));
+    assert_eq!(outcome(Verb::Delete, 1, 404), (true, 404));
+    assert_eq!(outcome(Verb::Get, 1, 404), (false, 404));
+    assert_eq!(outcome(Verb::Replace, 1, 418), (false, 418));
+    assert_eq!(outcome(Verb::Add, 1, 500), (false, 500));
+}
+
+#[test]
+fn each_context_of_the_app_inventory_is_read_when_it_is_due() {
+    let contexts = |apps: Vec<Context>| {
+        let sent = start(Work {
+            apps,
+            ..Work::default()
+        });
+        sent.session.apps.keys().copied().collect::<Vec<_>>()
+    };
+    assert_eq!(contexts(vec![Context::User]), [Context::User]);
+    assert_eq!(contexts(vec![Context::Device]), [Context::Device]);
+    assert_eq!(contexts(vec![]), []);
 }

@@ -7,6 +7,7 @@ use qm_core::{
 };
 use qm_db::{Conn, DbError, devices, devices::CheckIn};
 use qm_engine::session::Session;
+use std::time::Duration;
 
 /// A device's identity is its certificate, nothing else. What it claims to be in `Source` must agree.
 pub async fn admit(
@@ -48,6 +49,10 @@ async fn may_claim(conn: &mut Conn, device: &Device, source: &str) -> Result<boo
         .is_none())
 }
 
+/// How long a copy of a message may be on its way. A device that starts over with the very same message in that time
+/// is served in the session after.
+const STRAGGLER: Duration = Duration::from_mins(1);
+
 /// What to do with a message, by its `MsgID` and the last one answered.
 pub enum Progress {
     /// Answer it; the session as it was after the last reply.
@@ -65,16 +70,30 @@ pub fn progress(row: Option<&SessionRow>, incoming: &Incoming<'_>) -> Progress {
     let msg_id = i64::from(incoming.message.header.msg_id);
     match row {
         Some(row) if is_repeat(row, incoming) => Progress::Repeat(row.response.clone()),
+        Some(row) if opened_long_ago(row, incoming) => Progress::Stale,
         // The device started over: session ids are used again.
         _ if msg_id == 1 => Progress::Next(Session::default()),
         Some(row) if msg_id == row.last_msg_id => Progress::Broken,
         Some(row) if msg_id < row.last_msg_id => Progress::Stale,
-        Some(row) if msg_id == row.last_msg_id + 1 => {
-            Progress::Next(serde_json::from_str(&row.state).unwrap_or_default())
-        }
+        Some(row) if msg_id == row.last_msg_id + 1 => Progress::Next(stored_state(row)),
         // State lost, or messages skipped: nothing can be matched with certainty.
         _ => Progress::Stale,
     }
+}
+
+/// What a session knew after its last reply.
+pub fn stored_state(row: &SessionRow) -> Session {
+    serde_json::from_str(&row.state).unwrap_or_default()
+}
+
+/// The message that opened a session, on its way twice, arrives again while the session goes on: taken for a new
+/// session, it would cost the answers that are under way.
+fn opened_long_ago(row: &SessionRow, incoming: &Incoming<'_>) -> bool {
+    let goes_on = || !stored_state(row).sent.is_empty();
+    incoming.message.header.msg_id == 1
+        && row.opened_digest == Some(incoming.digest)
+        && incoming.now.since(row.updated_at) < STRAGGLER
+        && goes_on()
 }
 
 fn is_repeat(row: &SessionRow, incoming: &Incoming<'_>) -> bool {

@@ -1,10 +1,10 @@
 //! What a message taught us, applied to the database within its transaction.
 
-use super::Incoming;
+use super::{Incoming, unanswered::close};
 use crate::{Orchestrator, audit, materials::Catalogue};
 use qm_core::{
     CommandId, HResult, TargetId, Timestamp,
-    command::{CommandResult, CommandState, Verb},
+    command::{CommandResult, CommandState},
     deployment::{Context, DeploymentState, Intent, Target, TargetState},
     device::{Device, DeviceState, EndReason, InstalledApp},
     job::JobKind,
@@ -33,6 +33,8 @@ pub struct Visit<'a> {
     pub(super) live: Vec<LiveTarget>,
     pub(super) catalogue: Catalogue,
     before: Device,
+    /// Contexts whose app inventory has come to be wanted.
+    wanted: Vec<Context>,
     /// Jobs were enqueued: the worker should look.
     pub jobs: bool,
     ended: bool,
@@ -59,6 +61,7 @@ impl<'a> Visit<'a> {
             session,
             catalogue: Catalogue::default(),
             live,
+            wanted: Vec::new(),
             jobs: false,
             ended: found.device.state == DeviceState::Ended,
         };
@@ -123,9 +126,17 @@ impl<'a> Visit<'a> {
             Fact::AppsRead { context, apps } => self.apps_read(tx, *context, apps).await,
             Fact::AppsUnreadable { context } => {
                 tracing::warn!(device.id = %self.device.id, %context, "the device did not give its app inventory");
+                // Asked again tomorrow, or when a target has to be proved: not in every session.
+                device_apps::note_read(tx, self.device.id, &[*context], self.now).await?;
+                self.noted_apps(*context);
                 Ok(())
             }
-            Fact::Custom { id, status, results } => self.custom_answered(tx, *id, *status, results).await,
+            Fact::Custom {
+                id,
+                done,
+                status,
+                results,
+            } => self.custom_answered(tx, *id, *done, *status, results).await,
             Fact::Target { id, step, answer } => self.step_answered(tx, *id, *step, answer).await,
             Fact::App(alert) => self.app_alert(tx, alert).await,
             Fact::LeftByUser => self.leave(tx).await,
@@ -171,8 +182,7 @@ impl<'a> Visit<'a> {
         apps: &[InstalledApp],
     ) -> Result<(), DbError> {
         device_apps::replace(tx, self.device.id, &[context], apps, self.now).await?;
-        self.device.apps_read_at = Some(self.now);
-        self.device.apps_due = false;
+        self.noted_apps(context);
         for target in self.targets(|t| t.context == context) {
             let Some(app) = self.catalogue.app(tx, target.app_id).await? else {
                 continue;
@@ -192,10 +202,11 @@ impl<'a> Visit<'a> {
         &mut self,
         tx: &mut Tx,
         id: CommandId,
+        done: bool,
         status: u16,
         results: &[CommandResult],
     ) -> Result<(), DbError> {
-        let state = if StatusCode(status).is_success() {
+        let state = if done {
             CommandState::Done
         } else {
             CommandState::Failed
@@ -222,7 +233,7 @@ impl<'a> Visit<'a> {
     /// An alert names no job: it is matched by context and family name.
     async fn app_alert(&mut self, tx: &mut Tx, alert: &AppAlert) -> Result<(), DbError> {
         let (context, family, result, removal) = alert_parts(alert);
-        self.device.apps_due = true;
+        self.want_apps();
         for target in self.targets(|t| t.context == context && (t.intent == Intent::Uninstall) == removal) {
             let app = self.catalogue.app(tx, target.app_id).await?;
             let same = app
@@ -268,24 +279,14 @@ impl<'a> Visit<'a> {
 
     /// What was not answered before the abort is sent again, but for what must not run twice.
     async fn aborted(&mut self, tx: &mut Tx) -> Result<(), DbError> {
-        for sent in std::mem::take(&mut self.session.sent) {
-            match sent.purpose {
-                Purpose::Custom { id } if sent.verb == Verb::Exec => {
-                    commands::finish(tx, id, CommandState::Failed, None, &[], self.now).await?;
-                }
-                Purpose::Custom { id } => {
-                    commands::requeue(tx, &[id]).await?;
-                }
-                _ => {}
-            }
-        }
-        Ok(())
+        let unanswered = std::mem::take(&mut self.session.sent);
+        close(tx, &unanswered, self.now).await
     }
 
     /// Stores what an event changed about a target.
     async fn change(&mut self, tx: &mut Tx, target: &Target, change: Change) -> Result<(), DbError> {
         if change.verify {
-            self.device.apps_due = true;
+            self.want_apps();
             self.session.awaited.insert(target.id);
         }
         let Some(after) = change.target else { return Ok(()) };
@@ -305,7 +306,9 @@ impl<'a> Visit<'a> {
 
     async fn finished(&mut self, tx: &mut Tx, target: &Target) -> Result<(), DbError> {
         self.jobs |= self.server.settle_seat(tx, target, self.now).await?;
-        self.device.apps_due |= target.state == TargetState::Failed;
+        if target.state == TargetState::Failed {
+            self.want_apps();
+        }
         Ok(())
     }
 
@@ -380,10 +383,28 @@ impl<'a> Visit<'a> {
             return Ok(());
         }
         devices::update_inventory(tx, &self.device).await?;
-        if self.device.apps_due != self.before.apps_due {
-            devices::set_apps_due(tx, &[self.device.id], self.device.apps_due).await?;
+        if !self.wanted.is_empty() {
+            devices::want_apps(tx, &[self.device.id], &self.wanted).await?;
         }
         Ok(())
+    }
+
+    fn noted_apps(&mut self, context: Context) {
+        match context {
+            Context::Device => {
+                self.device.apps_read_at = Some(self.now);
+                self.device.apps_due = false;
+            }
+            Context::User => self.device.user_apps_read_at = Some(self.now),
+        }
+        self.wanted.retain(|wanted| *wanted != context);
+    }
+
+    /// Only the app inventory proves what an alert or a slot has told.
+    pub(super) fn want_apps(&mut self) {
+        self.device.apps_due = true;
+        self.device.user_apps_read_at = None;
+        self.wanted = vec![Context::Device, Context::User];
     }
 
     /// Whether new commands of a live target may leave.

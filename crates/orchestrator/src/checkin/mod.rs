@@ -5,16 +5,21 @@
 
 mod admit;
 mod facts;
+mod unanswered;
 mod work;
 
+pub(crate) use unanswered::close;
+
 use crate::{Orchestrator, access::digest_bytes, exchanges::masked};
-use admit::{Progress, admit, progress};
+use admit::{Progress, admit, progress, stored_state};
 use facts::Visit;
 use qm_core::{ExchangeId, SessionRowId, Sha256, Timestamp, session::SessionRow};
 use qm_db::{
     DbError, Tx, commands, devices, devices::CheckIn, exchanges, exchanges::Exchange, run, sessions,
 };
-use qm_engine::session::{Budget, Fact, Purpose, Received, Reply, Session, Work, receive, reply};
+use qm_engine::session::{
+    Budget, Fact, MAX_COMMAND_ATTEMPTS, Purpose, Received, Reply, Session, Work, receive, reply,
+};
 use qm_syncml::{DecodeError, Encoding, Limits, Message, alert};
 
 /// Why a message gets no SyncML answer.
@@ -114,7 +119,10 @@ impl Orchestrator {
             return Ok((Self::empty_reply(incoming), bytes, false));
         };
         if incoming.message.header.msg_id == 1 {
-            commands::requeue_unanswered(tx, found.device.id).await?;
+            // Nothing refers to what the session with this id had sent any more.
+            let given_up = found.session.as_ref().map(stored_state).unwrap_or_default();
+            close(tx, &given_up.sent, incoming.now).await?;
+            commands::requeue_unanswered(tx, found.device.id, MAX_COMMAND_ATTEMPTS, incoming.now).await?;
         }
         let received = receive(session, incoming.message);
         let mut visit = Visit::begin(self, tx, found, received.session.clone(), incoming).await?;
@@ -155,6 +163,10 @@ impl Orchestrator {
             session_id: header.session_id.clone(),
             last_msg_id: i64::from(header.msg_id),
             request_digest: incoming.digest,
+            opened_digest: match header.msg_id {
+                1 => Some(incoming.digest),
+                _ => found.session.as_ref().and_then(|row| row.opened_digest),
+            },
             response: bytes.to_vec(),
             state: serde_json::to_string(&reply.session).unwrap_or_default(),
             updated_at: incoming.now,
@@ -232,7 +244,7 @@ fn is_idle(found: &CheckIn, received: &Received, now: Timestamp) -> bool {
     let whole = received.alert.is_none() && received.session.is_idle();
     nothing_waits
         && whole
-        && work::nothing_due(&found.device, now)
+        && work::nothing_due(&found.device, &received.session, now)
         && received.facts.iter().all(|fact| is_known(found, fact))
 }
 

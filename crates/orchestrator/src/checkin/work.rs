@@ -4,13 +4,14 @@ use super::facts::{MAX_SYNC_VERSION, Visit};
 use qm_core::{
     Timestamp,
     app::LicenseKind,
+    deployment::Context,
     device::{Device, DeviceState},
 };
 use qm_csp::device_management::dmclient_settings;
 use qm_db::{DbError, Tx, commands};
 use qm_engine::{
     deployment::{Due, commands as step_commands, due},
-    session::{Step, TargetOrder, Work},
+    session::{SUSPECT_ATTEMPTS, Session, Step, TargetOrder, Work},
 };
 use std::time::Duration;
 
@@ -19,17 +20,28 @@ const DAY: Duration = Duration::from_hours(24);
 /// The most custom commands looked at for one message.
 const CUSTOM_LIMIT: u32 = 50;
 
-/// Whether a device needs no housekeeping.
-pub fn nothing_due(device: &Device, now: Timestamp) -> bool {
+/// Whether a device needs no housekeeping, and its user none while here.
+pub fn nothing_due(device: &Device, session: &Session, now: Timestamp) -> bool {
     device.state == DeviceState::Active
-        && !device.apps_due
         && device.settings_at.is_some()
         && !is_old(device.inventory_at, now)
-        && !is_old(device.apps_read_at, now)
+        && apps_due(device, session, now).is_empty()
+}
+
+/// The contexts whose app inventory is wanted and can be read.
+fn apps_due(device: &Device, session: &Session, now: Timestamp) -> Vec<Context> {
+    let mut contexts = Vec::new();
+    if device.apps_due || is_old(device.apps_read_at, now) {
+        contexts.push(Context::Device);
+    }
+    if session.user_is_here() && is_old(device.user_apps_read_at, now) {
+        contexts.push(Context::User);
+    }
+    contexts
 }
 
 fn is_old(at: Option<Timestamp>, now: Timestamp) -> bool {
-    at.is_none_or(|at| now.since(at) >= DAY)
+    at.is_none_or(|at| now.is_due(at, DAY))
 }
 
 impl Visit<'_> {
@@ -50,8 +62,8 @@ impl Visit<'_> {
             unenroll: false,
             inventory: is_old(self.device.inventory_at, self.now),
             settings: self.settings(),
-            apps: self.device.apps_due || is_old(self.device.apps_read_at, self.now),
-            custom: commands::queued(tx, self.device.id, CUSTOM_LIMIT).await?,
+            apps: apps_due(&self.device, &self.session, self.now),
+            custom: commands::queued(tx, self.device.id, SUSPECT_ATTEMPTS, CUSTOM_LIMIT).await?,
             targets,
         })
     }
@@ -79,7 +91,7 @@ impl Visit<'_> {
                 Due::Step(Step::Poll) if self.session.awaited.contains(&target.id) => {}
                 Due::Nothing => {}
                 Due::Inventory => {
-                    self.device.apps_due = true;
+                    self.want_apps();
                     self.session.awaited.insert(target.id);
                 }
                 Due::Step(step) if Self::held(&live) && !is_question(step) => {}

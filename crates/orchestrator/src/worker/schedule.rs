@@ -1,20 +1,12 @@
 //! What repeats by the clock: synchronization, deadlines, expiry, retention. Each step is small and harmless to repeat.
 
-use crate::Orchestrator;
-use qm_core::{
-    JobId, Timestamp,
-    command::{CommandState, Verb},
-    device::EndReason,
-    job::JobKind,
-};
+use crate::{Orchestrator, checkin::close};
+use qm_core::{JobId, Timestamp, device::EndReason, job::JobKind};
 use qm_db::{
     DbError, audit, commands, devices, enrollment_tokens, idempotency, jobs, jobs::NewJob, run, seats,
     sessions, settings, targets,
 };
-use qm_engine::{
-    deployment::on_deadline,
-    session::{Purpose, Session},
-};
+use qm_engine::{deployment::on_deadline, session::Session};
 use std::time::Duration;
 
 /// How often the clock is looked at.
@@ -69,7 +61,7 @@ impl Orchestrator {
                 .await?
                 .and_then(|text| text.parse().ok())
                 .map(Timestamp::from_millis);
-            if last.is_some_and(|last| now.since(last) < every) {
+            if last.is_some_and(|last| !now.is_due(last, every)) {
                 return Ok(());
             }
             settings::set(tx, key, &now.as_millis().to_string()).await?;
@@ -151,17 +143,7 @@ impl Orchestrator {
         run!(self.db, "session.close", |tx| {
             for row in sessions::delete_older(tx, now - SESSION, BATCH).await? {
                 let session: Session = serde_json::from_str(&row.state).unwrap_or_default();
-                for sent in session.sent {
-                    match sent.purpose {
-                        Purpose::Custom { id } if sent.verb == Verb::Exec => {
-                            commands::finish(tx, id, CommandState::Failed, None, &[], now).await?;
-                        }
-                        Purpose::Custom { id } => {
-                            commands::requeue(tx, &[id]).await?;
-                        }
-                        _ => {}
-                    }
-                }
+                close(tx, &session.sent, now).await?;
             }
             Ok::<_, DbError>(())
         })

@@ -3,4 +3,5 @@
 
 mod admin;
 mod device;
+mod interrupted;
 mod sessions;

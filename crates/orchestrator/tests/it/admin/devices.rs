@@ -146,6 +146,7 @@ async fn a_forced_device_leaves_nothing_behind() {
             session_id: "7".to_owned(),
             last_msg_id: 1,
             request_digest: Sha256([1; 32]),
+            opened_digest: None,
             response: vec![1],
             state: "{}".to_owned(),
             updated_at: NOW,

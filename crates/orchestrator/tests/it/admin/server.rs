@@ -124,6 +124,7 @@ impl Server {
             inventory_at: None,
             settings_at: None,
             apps_read_at: None,
+            user_apps_read_at: None,
             apps_due: false,
             details: [].into(),
         };
