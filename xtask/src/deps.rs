@@ -50,6 +50,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // The simulators must not share the server's mistakes: codecs only.
     ("qm-device-sim", &["qm-syncml"]),
     ("qm-store-sim", &[]),
+    ("qm-test-postgres", &[]),
 ];
 
 /// Whoever starts or tests the whole may use everything.

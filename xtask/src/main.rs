@@ -6,12 +6,10 @@
 //! - `ci`: formatting, clippy, `deps`, `openapi --check`, `test`, then a release build with a real demo.
 #![expect(
     clippy::print_stdout,
-    clippy::print_stderr,
     reason = "a command-line program speaks through its output"
 )]
 
 mod deps;
-mod postgres;
 mod shell;
 mod test;
 

@@ -1,10 +1,8 @@
 //! Every test, with the services they need.
 
-use crate::{
-    postgres::Cluster,
-    shell::{cargo, exists, in_ci, run, variable},
-};
+use crate::shell::{cargo, exists, in_ci, run, variable};
 use anyhow::{Result, bail};
+use qm_test_postgres::Cluster;
 
 /// Runs the tests of the whole workspace; `arguments` go to the test runner.
 pub fn run_all(arguments: &[&str]) -> Result<()> {
@@ -33,6 +31,11 @@ pub fn run_all(arguments: &[&str]) -> Result<()> {
 /// The server that the environment names, else a throw-away one.
 fn postgres(left_out: &mut Vec<String>) -> Result<Option<Cluster>> {
     if variable("QUARTERMASTER_TEST_POSTGRES").is_some() {
+        if Cluster::find_binaries().is_none() {
+            left_out.push(
+                "tests that stop a PostgreSQL server of their own: install PostgreSQL's server".to_owned(),
+            );
+        }
         return Ok(None);
     }
     let Some(binaries) = Cluster::find_binaries() else {

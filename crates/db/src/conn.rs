@@ -1,36 +1,36 @@
 //! A connection of either engine and the few ways to run a statement on it.
 
 use crate::{
+    connections::{Lent, Transaction, breaks_connection, guarded, is_silence},
     dialect::{Engine, postgres_arguments, sqlite_arguments},
     error::DbError,
+    outage::Outage,
     param::Param,
-    readers::Reader,
     row::{Cells, Row},
     sql::Sql,
 };
-use sqlx::{
-    PgConnection, Postgres, Sqlite, SqliteConnection, Transaction, postgres::PgRow, sqlite::SqliteRow,
-};
+use sqlx::{Postgres, Sqlite, postgres::PgRow, sqlite::SqliteRow};
 
 /// A connection that functions which only read take. A [`crate::Tx`] can be used as one.
 pub struct Conn {
     link: Link,
     statements: u32,
     failed: bool,
-    contended: bool,
+    again: bool,
+    outage: Option<Outage>,
 }
 
 /// What the statements go through: a connection for reading or a transaction.
 pub(crate) enum Link {
-    Sqlite(Reader<Sqlite>),
-    SqliteTx(Transaction<'static, Sqlite>),
-    Postgres(Reader<Postgres>),
-    PostgresTx(Transaction<'static, Postgres>),
+    Sqlite(Lent<Sqlite>),
+    SqliteTx(Transaction<Sqlite>),
+    Postgres(Lent<Postgres>),
+    PostgresTx(Transaction<Postgres>),
 }
 
 enum Driver<'c> {
-    Sqlite(&'c mut SqliteConnection),
-    Postgres(&'c mut PgConnection),
+    Sqlite(&'c mut Lent<Sqlite>),
+    Postgres(&'c mut Lent<Postgres>),
 }
 
 enum Fetched {
@@ -44,7 +44,8 @@ impl Conn {
             link,
             statements: 0,
             failed: false,
-            contended: false,
+            again: false,
+            outage: None,
         }
     }
 
@@ -61,9 +62,15 @@ impl Conn {
         self.statements
     }
 
-    /// Whether a statement failed because of other transactions, so that running the whole again may help.
-    pub(crate) const fn contended(&self) -> bool {
-        self.contended
+    /// Whether a statement failed because of other transactions or a broken connection, so that running the whole again
+    /// may help.
+    pub(crate) const fn again(&self) -> bool {
+        self.again
+    }
+
+    /// What kept the database from carrying out a statement.
+    pub(crate) const fn outage(&self) -> Option<Outage> {
+        self.outage
     }
 
     /// Whether the database refused a statement. PostgreSQL stores nothing of such a transaction.
@@ -78,7 +85,7 @@ impl Conn {
     /// Runs a statement that answers nothing; how many rows it changed.
     pub(crate) async fn execute(&mut self, sql: &'static Sql, params: &[Param<'_>]) -> Result<u64, DbError> {
         self.statements += 1;
-        let result = self.driver().execute(sql, params).await;
+        let result = self.run(sql, params).await;
         self.note(sql, result)
     }
 
@@ -90,7 +97,17 @@ impl Conn {
         read: impl Fn(Row<'_>) -> Result<T, DbError>,
     ) -> Result<Vec<T>, DbError> {
         self.statements += 1;
-        let result = self.driver().fetch(sql, params).await;
+        let mut result = self.fetch(sql, params).await;
+        if let (Link::Postgres(lent), Err(Failure::Driver(error))) = (&mut self.link, &result)
+            && breaks_connection(error)
+            && !is_silence(error)
+        {
+            // Reading changes nothing: on another connection it may be done once more.
+            result = match lent.renew().await {
+                Ok(()) => self.fetch(sql, params).await,
+                Err(error) => Err(Failure::Driver(error)),
+            };
+        }
         self.note(sql, result)?.rows(sql.name, read)
     }
 
@@ -118,37 +135,37 @@ impl Conn {
         })
     }
 
-    fn driver(&mut self) -> Driver<'_> {
-        match &mut self.link {
-            Link::Sqlite(reader) => {
-                reader.begin();
-                Driver::Sqlite(reader)
-            }
-            Link::SqliteTx(transaction) => Driver::Sqlite(transaction),
-            Link::Postgres(reader) => {
-                reader.begin();
-                Driver::Postgres(reader)
-            }
-            Link::PostgresTx(transaction) => Driver::Postgres(transaction),
-        }
+    async fn run(&mut self, sql: &'static Sql, params: &[Param<'_>]) -> Result<u64, Failure> {
+        self.link.driver()?.execute(sql, params).await
+    }
+
+    async fn fetch(&mut self, sql: &'static Sql, params: &[Param<'_>]) -> Result<Fetched, Failure> {
+        self.link.driver()?.fetch(sql, params).await
     }
 
     fn note<T>(&mut self, sql: &'static Sql, result: Result<T, Failure>) -> Result<T, DbError> {
-        let result = result.map_err(|failure| match failure {
+        result.map_err(|failure| match failure {
             Failure::Ours(error) => error,
-            Failure::Driver(error) => {
+            Failure::Driver(source) => {
                 self.failed = true;
-                DbError::from_driver(sql.name, error)
+                self.again = breaks_connection(&source) && !is_silence(&source);
+                let error = DbError::from_driver(sql.name, source);
+                self.again |= matches!(error, DbError::Contended(_));
+                self.outage = error.outage().or(self.outage);
+                error
             }
-        });
-        match &mut self.link {
-            _ if matches!(result, Err(DbError::Unavailable(_))) => {}
-            Link::Sqlite(reader) => reader.end(),
-            Link::Postgres(reader) => reader.end(),
-            Link::SqliteTx(_) | Link::PostgresTx(_) => {}
-        }
-        self.contended |= matches!(result, Err(DbError::Contended(_)));
-        result
+        })
+    }
+}
+
+impl Link {
+    fn driver(&mut self) -> Result<Driver<'_>, sqlx::Error> {
+        Ok(match self {
+            Self::Sqlite(lent) => Driver::Sqlite(lent),
+            Self::SqliteTx(transaction) => Driver::Sqlite(transaction.lent()?),
+            Self::Postgres(lent) => Driver::Postgres(lent),
+            Self::PostgresTx(transaction) => Driver::Postgres(transaction.lent()?),
+        })
     }
 }
 
@@ -170,30 +187,36 @@ impl From<sqlx::Error> for Failure {
 impl Driver<'_> {
     async fn execute(self, sql: &'static Sql, params: &[Param<'_>]) -> Result<u64, Failure> {
         Ok(match self {
-            Self::Sqlite(connection) => {
+            Self::Sqlite(lent) => {
                 let arguments = sqlite_arguments(sql.name, params)?;
                 let query = sqlx::query_with(sql.text(Engine::Sqlite), arguments);
-                query.execute(connection).await?.rows_affected()
+                let done = query.execute(lent.begin()?).await;
+                lent.ended(done)?.rows_affected()
             }
-            Self::Postgres(connection) => {
+            Self::Postgres(lent) => {
                 let arguments = postgres_arguments(sql.name, params)?;
                 let query = sqlx::query_with(sql.text(Engine::Postgres), arguments);
-                query.execute(connection).await?.rows_affected()
+                let watch = lent.watch();
+                let done = guarded(watch.as_deref(), query.execute(lent.begin()?)).await;
+                lent.ended(done)?.rows_affected()
             }
         })
     }
 
     async fn fetch(self, sql: &'static Sql, params: &[Param<'_>]) -> Result<Fetched, Failure> {
         Ok(match self {
-            Self::Sqlite(connection) => {
+            Self::Sqlite(lent) => {
                 let arguments = sqlite_arguments(sql.name, params)?;
                 let query = sqlx::query_with(sql.text(Engine::Sqlite), arguments);
-                Fetched::Sqlite(query.fetch_all(connection).await?)
+                let rows = query.fetch_all(lent.begin()?).await;
+                Fetched::Sqlite(lent.ended(rows)?)
             }
-            Self::Postgres(connection) => {
+            Self::Postgres(lent) => {
                 let arguments = postgres_arguments(sql.name, params)?;
                 let query = sqlx::query_with(sql.text(Engine::Postgres), arguments);
-                Fetched::Postgres(query.fetch_all(connection).await?)
+                let watch = lent.watch();
+                let rows = guarded(watch.as_deref(), query.fetch_all(lent.begin()?)).await;
+                Fetched::Postgres(lent.ended(rows)?)
             }
         })
     }

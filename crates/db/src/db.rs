@@ -2,15 +2,18 @@
 
 use crate::{
     conn::{Conn, Link},
+    connections::{Connections, Transaction},
     dialect::Engine,
     error::DbError,
     open,
-    readers::Readers,
+    outage::Outage,
+    settings,
+    watch::Watch,
 };
-use sqlx::{PgPool, Postgres, Sqlite, SqlitePool};
+use sqlx::{Postgres, Sqlite};
 use std::{
     ops::{Deref, DerefMut},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -21,6 +24,8 @@ pub struct Db(Arc<Pools>);
 /// The connections of one database.
 pub(crate) struct Pools {
     pub(crate) engine: EnginePools,
+    /// What kept a transaction from being stored, until a write succeeds that was made to find out.
+    hindrance: Mutex<Option<Outage>>,
     /// The folder of a database that lives as long as this value.
     #[cfg(feature = "test-support")]
     pub(crate) _folder: Option<tempfile::TempDir>,
@@ -29,12 +34,13 @@ pub(crate) struct Pools {
 pub(crate) enum EnginePools {
     /// One connection that writes and several that read.
     Sqlite {
-        writer: SqlitePool,
-        readers: Arc<Readers<Sqlite>>,
+        writer: Arc<Connections<Sqlite>>,
+        readers: Arc<Connections<Sqlite>>,
     },
     Postgres {
-        writers: PgPool,
-        readers: Arc<Readers<Postgres>>,
+        writers: Arc<Connections<Postgres>>,
+        readers: Arc<Connections<Postgres>>,
+        watch: Arc<Watch>,
     },
 }
 
@@ -48,6 +54,7 @@ impl Db {
     pub(crate) fn from_pools(engine: EnginePools) -> Self {
         Self(Arc::new(Pools {
             engine,
+            hindrance: Mutex::default(),
             #[cfg(feature = "test-support")]
             _folder: None,
         }))
@@ -57,6 +64,7 @@ impl Db {
     pub(crate) fn in_folder(engine: EnginePools, folder: tempfile::TempDir) -> Self {
         Self(Arc::new(Pools {
             engine,
+            hindrance: Mutex::default(),
             _folder: Some(folder),
         }))
     }
@@ -77,22 +85,20 @@ impl Db {
             EnginePools::Postgres { readers, .. } => readers.acquire().await.map(Link::Postgres),
         };
         metrics::histogram!("db_pool_wait_seconds", "use" => "read").record(waiting.elapsed());
-        link.map(Conn::new)
+        link.map(Conn::new).map_err(DbError::from_connecting)
     }
 
     /// A transaction for writing; dropping it undoes it. `name` labels its metrics: `deployment.create`.
     pub async fn begin(&self, name: &'static str) -> Result<Tx, DbError> {
         let waiting = Instant::now();
         let link = match &self.0.engine {
-            // A deferred transaction that reads first and writes later can fail at once, whatever the timeout.
-            EnginePools::Sqlite { writer, .. } => {
-                writer.begin_with("BEGIN IMMEDIATE").await.map(Link::SqliteTx)
-            }
-            EnginePools::Postgres { writers, .. } => writers.begin().await.map(Link::PostgresTx),
+            EnginePools::Sqlite { writer, .. } => Transaction::begin(writer).await.map(Link::SqliteTx),
+            EnginePools::Postgres { writers, .. } => Transaction::begin(writers).await.map(Link::PostgresTx),
         };
         metrics::histogram!("db_pool_wait_seconds", "use" => "write").record(waiting.elapsed());
-        let link = link.map_err(|error| DbError::from_driver("begin", error))?;
+        let link = link.map_err(|error| self.hindered(DbError::from_connecting(error)))?;
         Ok(Tx {
+            db: self.clone(),
             conn: Some(Conn::new(link)),
             name,
             started: Instant::now(),
@@ -106,6 +112,60 @@ impl Db {
             .map(|_| ())
     }
 
+    /// Whether the database can do its work: it answers, and where a transaction could not be stored, whether that has
+    /// passed. The error tells as exactly as can be found out what is wrong.
+    pub async fn check(&self) -> Result<(), DbError> {
+        if let Err(error) = self.ping().await {
+            return Err(self.explained(error).await);
+        }
+        if self.hindrance().is_some() {
+            self.try_to_write().await?;
+            *self.lock_hindrance() = None;
+        }
+        Ok(())
+    }
+
+    /// A pool only knows that it waited in vain; a connection of one's own tells why.
+    async fn explained(&self, error: DbError) -> DbError {
+        match &self.0.engine {
+            EnginePools::Postgres { watch, .. } => match watch.ask().await {
+                Err(reason) => DbError::from_connecting(reason),
+                Ok(()) => error,
+            },
+            EnginePools::Sqlite { .. } => error,
+        }
+    }
+
+    /// Stores and removes a text that needs new pages: what fits into used ones would tell nothing.
+    async fn try_to_write(&self) -> Result<(), DbError> {
+        let mut tx = self.begin("check.write").await?;
+        settings::set(&mut tx, PROBE, &"-".repeat(PROBE_BYTES)).await?;
+        tx.commit().await?;
+        let mut tx = self.begin("check.clear").await?;
+        settings::delete(&mut tx, PROBE).await?;
+        tx.commit().await
+    }
+
+    /// What hinders writing, as far as is known.
+    pub fn hindrance(&self) -> Option<Outage> {
+        *self.lock_hindrance()
+    }
+
+    fn note_hindrance(&self, outage: Option<Outage>) {
+        if let Some(outage) = outage.filter(|outage| outage.hinders_writing()) {
+            *self.lock_hindrance() = Some(outage);
+        }
+    }
+
+    fn hindered(&self, error: DbError) -> DbError {
+        self.note_hindrance(error.outage());
+        error
+    }
+
+    fn lock_hindrance(&self) -> std::sync::MutexGuard<'_, Option<Outage>> {
+        self.0.hindrance.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Closes all connections, waiting for those in use.
     pub async fn close(&self) {
         match &self.0.engine {
@@ -113,7 +173,7 @@ impl Db {
                 readers.close().await;
                 writer.close().await;
             }
-            EnginePools::Postgres { writers, readers } => {
+            EnginePools::Postgres { writers, readers, .. } => {
                 readers.close().await;
                 writers.close().await;
             }
@@ -134,6 +194,7 @@ impl std::fmt::Debug for Db {
 
 /// A transaction. Functions that write take `&mut Tx`; those that only read take it too.
 pub struct Tx {
+    db: Db,
     conn: Option<Conn>,
     name: &'static str,
     started: Instant,
@@ -148,16 +209,20 @@ impl Tx {
         };
         let statements = conn.statements();
         if conn.failed() {
+            self.db.note_hindrance(conn.outage());
             self.record("failed", statements);
             return Err(DbError::Aborted);
         }
         let committed = match conn.into_link() {
-            Link::SqliteTx(transaction) => transaction.commit().await,
-            Link::PostgresTx(transaction) => transaction.commit().await,
+            Link::SqliteTx(transaction) => {
+                let committed = transaction.commit().await;
+                committed.map_err(|error| DbError::from_driver("commit", error))
+            }
+            Link::PostgresTx(transaction) => transaction.commit().await.map_err(DbError::from_commit),
             Link::Sqlite(_) | Link::Postgres(_) => Ok(()),
         };
         self.record(if committed.is_ok() { "committed" } else { "failed" }, statements);
-        committed.map_err(|error| DbError::from_driver("commit", error))
+        committed.map_err(|error| self.db.hindered(error))
     }
 
     fn record(&self, outcome: &'static str, statements: u32) {
@@ -170,6 +235,7 @@ impl Tx {
 impl Drop for Tx {
     fn drop(&mut self) {
         if let Some(conn) = &self.conn {
+            self.db.note_hindrance(conn.outage());
             self.record("rolled_back", conn.statements());
         }
     }
@@ -218,7 +284,8 @@ impl Attempts {
         db.begin(self.name).await
     }
 
-    /// Commits what succeeded and rolls back what failed. `None` asks for another attempt.
+    /// Commits what succeeded and rolls back what failed. `None` asks for another attempt. A commit whose answer was lost
+    /// is not tried again: it may have been stored.
     pub async fn end<T, E: From<DbError>>(&self, tx: Tx, result: Result<T, E>) -> Option<Result<T, E>> {
         let more = self.made < MOST_ATTEMPTS;
         match result {
@@ -226,14 +293,15 @@ impl Attempts {
                 Err(DbError::Contended(_)) if more => None,
                 committed => Some(committed.map(|()| value).map_err(E::from)),
             },
-            Err(_) if more && tx.contended() => None,
+            Err(_) if more && tx.again() => None,
             Err(error) => Some(Err(error)),
         }
     }
 }
 
 /// Runs a transaction, and runs it again where PostgreSQL found that it lost against another one (serialization
-/// failure, deadlock, lock timeout), a few times at most. Commits if the body is `Ok`, undoes everything if not.
+/// failure, deadlock, lock timeout) or where its connection broke before the commit, a few times at most. Commits if the
+/// body is `Ok`, undoes everything if not.
 ///
 /// The body is an `async` block with `tx: &mut Tx` in scope that may run several times: it must change nothing outside
 /// the database. `?` and `return` leave the body. The error type is any that is `From<DbError>`.
@@ -270,5 +338,8 @@ macro_rules! run {
     }};
 }
 
+/// What is written to find out whether writing works.
+const PROBE: &str = "check.write";
+const PROBE_BYTES: usize = 64 * 1024;
 const MOST_ATTEMPTS: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(4);

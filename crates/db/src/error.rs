@@ -1,5 +1,6 @@
 //! What can go wrong between the server and its database.
 
+use crate::outage::Outage;
 use sqlx::error::ErrorKind;
 
 /// A failure of the database layer, one variant for each cause that a caller treats differently.
@@ -13,9 +14,15 @@ pub enum DbError {
         "the database address is not understood ({0}): use sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME"
     )]
     BadUrl(&'static str),
-    /// The server or file cannot be reached, or no connection became free in time.
-    #[error("the database is not available: check that it runs and that the address is right")]
-    Unavailable(#[source] sqlx::Error),
+    /// It cannot be used at the moment. Nothing of what was asked for is stored.
+    #[error("the database is not available: {0}")]
+    Unavailable(Outage, #[source] sqlx::Error),
+    /// The connection was lost in the middle of a commit.
+    #[error(
+        "the connection to the database was lost while it stored this: it may be stored or not, so look before you \
+         ask again"
+    )]
+    Uncertain(#[source] sqlx::Error),
     /// Others changed the same rows at the same time; the whole transaction may be tried again.
     #[error("the transaction lost against another one; try again")]
     Contended(#[source] sqlx::Error),
@@ -71,42 +78,53 @@ pub enum DbError {
 impl DbError {
     /// Sorts what a driver reports about `statement`.
     pub(crate) fn from_driver(statement: &'static str, source: sqlx::Error) -> Self {
-        match &source {
-            sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed => Self::Unavailable(source),
-            sqlx::Error::Database(error) => match error.kind() {
-                ErrorKind::UniqueViolation => Self::Conflict {
-                    constraint: error.constraint().unwrap_or(error.message()).to_owned(),
-                },
-                ErrorKind::ForeignKeyViolation => Self::MissingReference(source),
-                _ => match classify(error.code().as_deref().unwrap_or_default()) {
-                    Class::Contended => Self::Contended(source),
-                    Class::Unavailable => Self::Unavailable(source),
-                    Class::Other => Self::Query { statement, source },
-                },
+        if let Some(outage) = Outage::of(&source) {
+            return Self::Unavailable(outage, source);
+        }
+        let sqlx::Error::Database(error) = &source else {
+            return Self::Query { statement, source };
+        };
+        match error.kind() {
+            ErrorKind::UniqueViolation => Self::Conflict {
+                constraint: error.constraint().unwrap_or(error.message()).to_owned(),
             },
+            ErrorKind::ForeignKeyViolation => Self::MissingReference(source),
+            _ if is_contention(error.code().as_deref().unwrap_or_default()) => Self::Contended(source),
             _ => Self::Query { statement, source },
         }
     }
-}
 
-enum Class {
-    Contended,
-    Unavailable,
-    Other,
-}
-
-/// SQLSTATEs have five characters, SQLite's extended result codes are numbers of up to four digits.
-fn classify(code: &str) -> Class {
-    match code {
-        // Serialization failure, deadlock, lock timeout; SQLite's BUSY, LOCKED and BUSY_SNAPSHOT.
-        "40001" | "40P01" | "55P03" | "5" | "6" | "517" => Class::Contended,
-        // Too many connections, shutting down, starting up; SQLite's CANTOPEN, IOERR and FULL.
-        "53300" | "57P01" | "57P02" | "57P03" | "14" | "10" | "13" => Class::Unavailable,
-        _ if code.len() == 5 && code.starts_with("08") => Class::Unavailable,
-        _ => Class::Other,
+    /// While a connection is made, whatever is reported means that the database cannot be used.
+    pub(crate) fn from_connecting(source: sqlx::Error) -> Self {
+        Self::Unavailable(Outage::of(&source).unwrap_or(Outage::Unreachable), source)
     }
+
+    /// A commit failed: without a word of the database itself nobody knows whether it took place.
+    pub(crate) fn from_commit(source: sqlx::Error) -> Self {
+        match Self::from_driver("commit", source) {
+            Self::Unavailable(Outage::Lost | Outage::Silent | Outage::Unreachable, source) => {
+                Self::Uncertain(source)
+            }
+            other => other,
+        }
+    }
+
+    /// What keeps the database from being used, where that is what went wrong.
+    pub const fn outage(&self) -> Option<Outage> {
+        match self {
+            Self::Unavailable(outage, _) => Some(*outage),
+            Self::Uncertain(_) => Some(Outage::Lost),
+            _ => None,
+        }
+    }
+
+    /// Whether the same may work a moment later.
+    pub const fn may_pass(&self) -> bool {
+        matches!(self, Self::Contended(_)) || self.outage().is_some()
+    }
+}
+
+/// Serialization failure, deadlock, lock timeout; SQLite's LOCKED.
+fn is_contention(code: &str) -> bool {
+    matches!(code, "40001" | "40P01" | "55P03" | "6" | "262")
 }

@@ -1,12 +1,14 @@
 //! Opening a database: connections with the settings that each engine needs, and an up-to-date schema.
 
-use crate::{db::EnginePools, error::DbError, migrations, readers::Readers};
+use crate::{
+    connections::Connections, db::EnginePools, error::DbError, migrations, outage::Outage, watch::Watch,
+};
 use sqlx::{
-    Connection, Executor, PgPool, SqlitePool,
+    Connection, Executor, SqlitePool,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
-use std::{path::Path, str::FromStr, time::Duration};
+use std::{path::Path, str::FromStr, sync::Arc, time::Duration};
 
 /// Opens what the address names.
 pub(crate) async fn open(url: &str) -> Result<EnginePools, DbError> {
@@ -30,8 +32,11 @@ pub(crate) async fn open_file(path: &Path) -> Result<EnginePools, DbError> {
     let writer = sqlite_pool(options.clone().pragma("cache_size", "-65536"), 1).await?;
     migrations::bring_up_sqlite(&writer).await?;
     let readers = options.pragma("query_only", "ON").pragma("cache_size", "-16384");
-    let readers = Readers::new(sqlite_pool(readers, READERS).await?, Some(Duration::MAX));
-    Ok(EnginePools::Sqlite { writer, readers })
+    let readers = sqlite_pool(readers, READERS).await?;
+    Ok(EnginePools::Sqlite {
+        writer: Connections::new(writer, Some(Duration::MAX), None),
+        readers: Connections::new(readers, Some(Duration::MAX), None),
+    })
 }
 
 /// A database in memory has one connection, for everything.
@@ -42,8 +47,8 @@ async fn open_memory() -> Result<EnginePools, DbError> {
     let writer = sqlite_pool(options, 1).await?;
     migrations::bring_up_sqlite(&writer).await?;
     Ok(EnginePools::Sqlite {
-        readers: Readers::new(writer.clone(), None),
-        writer,
+        readers: Connections::new(writer.clone(), None, None),
+        writer: Connections::new(writer, None, None),
     })
 }
 
@@ -64,14 +69,12 @@ async fn sqlite_pool(options: SqliteConnectOptions, connections: u32) -> Result<
     let pool = SqlitePoolOptions::new()
         .min_connections(1)
         .max_connections(connections)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .acquire_timeout(SQLITE_TURN)
         // A connection to a file does not go stale; asking it costs as much as a statement.
         .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None);
-    pool.connect_with(options)
-        .await
-        .map_err(|error| DbError::from_driver("open", error))
+    pool.connect_with(options).await.map_err(DbError::from_connecting)
 }
 
 /// Licenses are in the database, so a new file is for its owner only. SQLite gives its companions the same mode.
@@ -82,7 +85,7 @@ fn private_file(path: &Path) -> Result<(), DbError> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     match options.open(path) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-            Err(DbError::Unavailable(sqlx::Error::Io(error)))
+            Err(DbError::Unavailable(Outage::NoFile, sqlx::Error::Io(error)))
         }
         _ => Ok(()),
     }
@@ -93,26 +96,33 @@ async fn open_postgres(url: &str) -> Result<EnginePools, DbError> {
         .map_err(|_| DbError::BadUrl("a part of the postgres: address is malformed"))?
         .application_name("quartermaster")
         .statement_cache_capacity(STATEMENT_CACHE);
-    let writers: PgPool = postgres_pool()
+    let watch = Arc::new(Watch::new(options.clone()));
+    // A pool would wait for a server that is not there, and then not know why it waited.
+    watch.ask().await.map_err(DbError::from_connecting)?;
+    let writers = postgres_pool(&watch)
         .connect_with(options.clone())
         .await
-        .map_err(unreachable)?;
+        .map_err(DbError::from_connecting)?;
     migrations::bring_up_postgres(&writers).await?;
-    let readers = postgres_pool().connect_lazy_with(options);
+    let readers = postgres_pool(&watch).connect_lazy_with(options);
+    let watched = || Some(Arc::clone(&watch));
     Ok(EnginePools::Postgres {
-        writers,
-        readers: Readers::new(readers, Some(TRUSTED_FOR)),
+        writers: Connections::new(writers, Some(TRUSTED_FOR), watched()),
+        readers: Connections::new(readers, Some(TRUSTED_FOR), watched()),
+        watch,
     })
 }
 
-fn postgres_pool() -> PgPoolOptions {
+fn postgres_pool(watch: &Arc<Watch>) -> PgPoolOptions {
+    let watch = Arc::clone(watch);
     PgPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .acquire_timeout(POSTGRES_TURN)
         .test_before_acquire(false)
-        .before_acquire(|connection, usage| {
+        .before_acquire(move |connection, usage| {
+            let doubtful = usage.idle_for > TRUSTED_FOR || watch.broke_within(usage.idle_for);
             Box::pin(async move {
-                if usage.idle_for > TRUSTED_FOR {
+                if doubtful {
                     connection.ping().await?;
                 }
                 Ok(true)
@@ -121,11 +131,6 @@ fn postgres_pool() -> PgPoolOptions {
         .after_connect(|connection, _| {
             Box::pin(async move { connection.execute(POSTGRES_SETTINGS).await.map(|_| ()) })
         })
-}
-
-/// While connecting, whatever the server says means that it cannot be used.
-fn unreachable(error: sqlx::Error) -> DbError {
-    DbError::Unavailable(error)
 }
 
 /// Our statements are short: compiling them to machine code costs more than running them.
@@ -137,5 +142,9 @@ const POSTGRES_CONNECTIONS: u32 = 10;
 const TRUSTED_FOR: Duration = Duration::from_secs(5);
 const READERS: u32 = 4;
 const STATEMENT_CACHE: usize = 256;
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long another program may hold the file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(4);
+/// How long a connection may be waited for: behind other writers, of which SQLite lets one work at a time …
+const SQLITE_TURN: Duration = Duration::from_secs(15);
+/// … and until a server gives one. Devices must not be kept waiting for a server that is away.
+const POSTGRES_TURN: Duration = Duration::from_secs(5);

@@ -82,8 +82,16 @@ impl Db {
     pub async fn execute_raw(&self, sql: &str) -> Result<u64, sqlx::Error> {
         let sql = AssertSqlSafe(sql.to_owned());
         Ok(match self.pools() {
-            EnginePools::Sqlite { writer, .. } => writer.execute(sql).await?.rows_affected(),
-            EnginePools::Postgres { writers, .. } => writers.execute(sql).await?.rows_affected(),
+            EnginePools::Sqlite { writer, .. } => {
+                let mut lent = writer.acquire().await?;
+                let done = lent.begin()?.execute(sql).await;
+                lent.ended(done)?.rows_affected()
+            }
+            EnginePools::Postgres { writers, .. } => {
+                let mut lent = writers.acquire().await?;
+                let done = lent.begin()?.execute(sql).await;
+                lent.ended(done)?.rows_affected()
+            }
         })
     }
 }

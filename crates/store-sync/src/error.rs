@@ -74,7 +74,7 @@ impl SyncError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Content(error) => !matches!(error, ContentError::Location(_)),
-            Self::Database(error) => matches!(error, DbError::Contended(_) | DbError::Unavailable(_)),
+            Self::Database(error) => error.may_pass(),
             Self::Download(error) => error.is_transient(),
             Self::EmptyInventory { .. } => true,
             Self::Store(error) => error.is_transient(),

@@ -49,7 +49,15 @@ async fn every_statement_finds_its_rows_by_an_index() {
     let mut scanning = BTreeSet::new();
     for sql in statements() {
         let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", sql.text(Engine::Sqlite)));
-        let plan = writer.fetch_all(explain).await.unwrap();
+        let plan = writer
+            .acquire()
+            .await
+            .unwrap()
+            .begin()
+            .unwrap()
+            .fetch_all(explain)
+            .await
+            .unwrap();
         for step in plan.iter().map(|row| row.get::<String, _>("detail")) {
             let scans = step
                 .strip_prefix("SCAN ")
@@ -72,8 +80,14 @@ async fn both_engines_have_the_same_tables_columns_and_indexes() {
     let mut seen = Vec::new();
     for (_, db) in &databases {
         seen.push(match db.pools() {
-            EnginePools::Sqlite { writer, .. } => names(&writer.fetch_all(SQLITE_NAMES).await.unwrap()),
-            EnginePools::Postgres { writers, .. } => names(&writers.fetch_all(POSTGRES_NAMES).await.unwrap()),
+            EnginePools::Sqlite { writer, .. } => {
+                let mut lent = writer.acquire().await.unwrap();
+                names(&lent.begin().unwrap().fetch_all(SQLITE_NAMES).await.unwrap())
+            }
+            EnginePools::Postgres { writers, .. } => {
+                let mut lent = writers.acquire().await.unwrap();
+                names(&lent.begin().unwrap().fetch_all(POSTGRES_NAMES).await.unwrap())
+            }
         });
     }
     assert!(seen[0].len() > 180, "{}", seen[0].len());
@@ -106,14 +120,38 @@ async fn a_reading_connection_to_a_file_cannot_write() {
     let EnginePools::Sqlite { readers, .. } = db.pools() else {
         panic!("SQLite was asked for")
     };
-    assert!(readers.pool().execute("DELETE FROM settings").await.is_err());
+    assert!(
+        readers
+            .acquire()
+            .await
+            .unwrap()
+            .begin()
+            .unwrap()
+            .execute("DELETE FROM settings")
+            .await
+            .is_err()
+    );
 }
 
 async fn prepare(db: &Db, sql: &'static Sql) -> Result<usize, sqlx::Error> {
     let text = sql.text(db.engine()).into_sql_str();
     Ok(match db.pools() {
-        EnginePools::Sqlite { writer, .. } => writer.prepare(text).await?.columns().len(),
-        EnginePools::Postgres { writers, .. } => writers.prepare(text).await?.columns().len(),
+        EnginePools::Sqlite { writer, .. } => writer
+            .acquire()
+            .await?
+            .begin()?
+            .prepare(text)
+            .await?
+            .columns()
+            .len(),
+        EnginePools::Postgres { writers, .. } => writers
+            .acquire()
+            .await?
+            .begin()?
+            .prepare(text)
+            .await?
+            .columns()
+            .len(),
     })
 }
 

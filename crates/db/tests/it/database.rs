@@ -285,10 +285,10 @@ async fn addresses_that_cannot_work_are_refused_without_showing_secrets() {
         assert!(!format!("{error} {error:?}").contains("hunter2"));
     }
     let missing = Db::connect("sqlite:/no/such/folder/x.db").await.unwrap_err();
-    assert!(matches!(missing, DbError::Unavailable(_)), "{missing:?}");
+    assert!(matches!(missing, DbError::Unavailable(..)), "{missing:?}");
     let nobody = Db::connect("postgres://u:hunter2@localhost/x?host=/no/such/folder")
         .await
         .unwrap_err();
-    assert!(matches!(nobody, DbError::Unavailable(_)), "{nobody:?}");
+    assert!(matches!(nobody, DbError::Unavailable(..)), "{nobody:?}");
     assert!(!format!("{nobody} {nobody:?}").contains("hunter2"));
 }

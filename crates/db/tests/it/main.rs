@@ -16,4 +16,5 @@ mod fixtures;
 mod groups;
 mod jobs;
 mod management;
+mod outages;
 mod seats;
