@@ -12,8 +12,11 @@ pub async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// The server can do its work: the database answers.
+/// The server can do its work: it is not about to stop, and the database answers.
 pub async fn ready(State(api): State<Api>) -> Response {
+    if api.orchestrator.is_stopping() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the server is stopping\n").into_response();
+    }
     match api.orchestrator.check_database().await {
         Ok(()) => "ready\n".into_response(),
         Err(error) => {

@@ -14,6 +14,12 @@ pub enum DbError {
         "the database address is not understood ({0}): use sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME"
     )]
     BadUrl(&'static str),
+    /// Another server works on the same SQLite file.
+    #[error(
+        "another server runs on this database (it holds {}): stop it first; several servers need PostgreSQL",
+        .0.display()
+    )]
+    InUse(std::path::PathBuf),
     /// It cannot be used at the moment. Nothing of what was asked for is stored.
     #[error("the database is not available: {0}")]
     Unavailable(Outage, #[source] sqlx::Error),

@@ -144,6 +144,12 @@ pub async fn renew(tx: &mut Tx, lease: &LeasedJob, until: Timestamp) -> Result<b
         > 0)
 }
 
+/// Ends every lease, so that whatever was under way can be claimed at once: for the only server of a database, when
+/// it starts. How many leases there were.
+pub async fn end_leases(tx: &mut Tx, now: Timestamp) -> Result<u64, DbError> {
+    tx.execute(&END_LEASES, params![now]).await
+}
+
 /// One job.
 pub async fn find(conn: &mut Conn, id: JobId) -> Result<Option<Job>, DbError> {
     conn.optional(&FIND, params![id], read).await
@@ -243,6 +249,7 @@ sql! {
     DEAD = "UPDATE jobs SET state = 'dead', finished_at = $4, error = $3, lease_token = NULL, lease_until = NULL \
         WHERE id = $1 AND lease_token = $2 AND state = 'running'";
     RENEW = "UPDATE jobs SET lease_until = $3 WHERE id = $1 AND lease_token = $2 AND state = 'running'";
+    END_LEASES = "UPDATE jobs SET lease_until = $1 WHERE state = 'running' AND lease_until > $1";
     FIND = "SELECT {columns} FROM jobs WHERE id = $1";
     NEWEST = "SELECT {columns} FROM jobs WHERE kind = $1 AND key = $2 ORDER BY id DESC LIMIT 1";
     LIST_DEAD = "SELECT {columns} FROM jobs WHERE state = 'dead' AND id < $1 ORDER BY id DESC LIMIT $2";

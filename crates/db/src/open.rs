@@ -10,15 +10,33 @@ use sqlx::{
 };
 use std::{path::Path, str::FromStr, sync::Arc, time::Duration};
 
+/// What a database's URL names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Address<'a> {
+    File(&'a Path),
+    Memory,
+    Postgres,
+}
+
+impl<'a> Address<'a> {
+    pub(crate) fn parse(url: &'a str) -> Result<Self, DbError> {
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Ok(Self::Postgres);
+        }
+        match url.strip_prefix("sqlite:") {
+            Some(":memory:" | "//:memory:") => Ok(Self::Memory),
+            Some(path) => Ok(Self::File(Path::new(path.strip_prefix("//").unwrap_or(path)))),
+            None => Err(DbError::BadUrl("neither sqlite: nor postgres:")),
+        }
+    }
+}
+
 /// Opens what the address names.
 pub(crate) async fn open(url: &str) -> Result<EnginePools, DbError> {
-    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        return open_postgres(url).await;
-    }
-    match url.strip_prefix("sqlite:") {
-        Some(":memory:" | "//:memory:") => open_memory().await,
-        Some(path) => open_file(Path::new(path.strip_prefix("//").unwrap_or(path))).await,
-        None => Err(DbError::BadUrl("neither sqlite: nor postgres:")),
+    match Address::parse(url)? {
+        Address::File(path) => open_file(path).await,
+        Address::Memory => open_memory().await,
+        Address::Postgres => open_postgres(url).await,
     }
 }
 

@@ -35,7 +35,13 @@ use qm_core::{Clock, Rng};
 use qm_db::{Db, DbError};
 use qm_pki::CertificateAuthority;
 use qm_store_sync::StoreSync;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 /// Everything the use cases work with.
 pub struct Parts {
@@ -72,6 +78,8 @@ pub struct Settings {
     pub link_life: Duration,
     /// How many management messages are kept for each device.
     pub exchanges_per_device: u32,
+    /// How long a server that is silent keeps the jobs it has under way, on a database that it shares.
+    pub lease: Duration,
     /// How long finished work is kept.
     pub history: Duration,
     /// How long the audit trail is kept.
@@ -89,6 +97,8 @@ pub struct Orchestrator {
     pub(crate) rng: Rng,
     pub(crate) settings: Settings,
     pub(crate) last_seen: last_seen::LastSeen,
+    /// The server is about to stop.
+    stopping: AtomicBool,
     /// Wakes the worker when a job was enqueued.
     pub(crate) wake: worker::Wake,
 }
@@ -118,8 +128,19 @@ impl Orchestrator {
             rng,
             settings,
             last_seen,
+            stopping: AtomicBool::new(false),
             wake,
         })
+    }
+
+    /// From now on the server does not count as ready, though it serves whoever still comes.
+    pub fn begin_to_stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the server is about to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
     }
 
     /// The present moment.

@@ -7,7 +7,7 @@ use crate::{
 use anyhow::{Context as _, Result};
 use qm_content::{ContentStore, LinkSigner};
 use qm_core::{Clock, Rng, Secret};
-use qm_db::Db;
+use qm_db::{Db, SoleServer};
 use qm_orchestrator::{Orchestrator, Parts, Settings};
 use qm_pki::{CertificateAuthority, key_file};
 use qm_store_client::{StoreClient, StoreConfig, api_client, content_client};
@@ -16,12 +16,13 @@ use reqwest::ClientBuilder;
 use std::{fs, sync::Arc, time::Duration};
 use url::Url;
 
-/// Opens database, content store and keys. The schema is brought up to date.
-pub async fn open(config: &Config) -> Result<Arc<Orchestrator>> {
+/// Opens database, content store and keys. The schema is brought up to date. Where the database is for one server only,
+/// it is this one's as long as the second part of the answer lives, and what an earlier run left under way is free.
+pub async fn open(config: &Config) -> Result<(Arc<Orchestrator>, Option<SoleServer>)> {
     let (clock, rng) = (Clock::system(), Rng::system());
-    let db = Db::connect(&config.database_url())
-        .await
-        .context("cannot open the database (database.url)")?;
+    let (url, unusable) = (config.database_url(), "cannot open the database (database.url)");
+    let sole = SoleServer::claim(&url).context(unusable)?;
+    let db = Db::connect(&url).await.context(unusable)?;
     let content = ContentStore::open(config.content_folder()?)
         .await
         .context("cannot open the package store (content.url)")?;
@@ -38,7 +39,7 @@ pub async fn open(config: &Config) -> Result<Arc<Orchestrator>> {
         }
         None => None,
     };
-    Ok(Orchestrator::new(Parts {
+    let orchestrator = Orchestrator::new(Parts {
         db,
         content,
         links: links(config)?,
@@ -47,7 +48,11 @@ pub async fn open(config: &Config) -> Result<Arc<Orchestrator>> {
         clock,
         rng,
         settings: settings(config),
-    }))
+    });
+    if sole.is_some() {
+        orchestrator.take_up_leases().await?;
+    }
+    Ok((orchestrator, sole))
 }
 
 fn settings(config: &Config) -> Settings {
@@ -59,6 +64,7 @@ fn settings(config: &Config) -> Settings {
         upload_bytes: limits.upload_bytes,
         link_life: Duration::from_secs(limits.link_hours * 3600),
         exchanges_per_device: limits.exchanges_per_device,
+        lease: Duration::from_secs(limits.lease_seconds),
         history: Duration::from_secs(limits.history_days * 24 * 3600),
         audit_history: Duration::from_secs(limits.audit_days * 24 * 3600),
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     config::Config,
-    listener,
+    listener::{self, Ending},
     logging::{self, LogFormat},
     output, parts,
     tls::{ListenerTls, provider},
@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result};
 use axum::Router;
 use clap::Args;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use qm_db::SoleServer;
 use qm_orchestrator::{Orchestrator, worker};
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{
@@ -42,16 +43,26 @@ pub async fn run(serve: &Serve) -> Result<()> {
     let metrics = PrometheusBuilder::new()
         .install_recorder()
         .context("cannot set up metrics")?;
-    let server = Running::start(&config, metrics).await?;
-    output::line("ready");
     let mut hangup = signal(SignalKind::hangup())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let server = Running::start(&config, metrics).await?;
+    output::line("ready");
     loop {
         tokio::select! {
             _ = hangup.recv() => server.reload(&config),
-            _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
+            _ = terminate.recv() => {
+                server.send_elsewhere();
+                let drain = Duration::from_secs(config.limits.drain_seconds);
+                // Whoever asks again does not want to wait.
+                tokio::select! {
+                    () = tokio::time::sleep(drain) => {}
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+                break;
+            }
         }
     }
     tracing::info!("stopping: requests in progress are finished first");
@@ -60,32 +71,38 @@ pub async fn run(serve: &Serve) -> Result<()> {
     Ok(())
 }
 
-/// How long stopping may take.
-const GRACE: Duration = Duration::from_secs(25);
+/// How long background work may take to end. The listeners have a limit of their own.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// A server that runs.
 pub struct Running {
     tls: ListenerTls,
-    tasks: JoinSet<()>,
-    stop_listening: CancellationToken,
+    orchestrator: Arc<Orchestrator>,
+    listeners: JoinSet<()>,
+    ending: Ending,
+    background: JoinSet<()>,
     stop_working: CancellationToken,
+    _sole: Option<SoleServer>,
 }
 
 impl Running {
     /// Opens everything and accepts connections.
     pub async fn start(config: &Config, metrics: PrometheusHandle) -> Result<Self> {
-        let orchestrator = parts::open(config).await?;
+        let (orchestrator, sole) = parts::open(config).await?;
         let verifier = qm_pki::client_verifier(provider(), &[orchestrator.device_ca()])?;
         let tls = ListenerTls::load(config, verifier)?;
         let mut running = Self {
             tls,
-            tasks: JoinSet::new(),
-            stop_listening: CancellationToken::new(),
+            orchestrator: Arc::clone(&orchestrator),
+            listeners: JoinSet::new(),
+            ending: Ending::default(),
+            background: JoinSet::new(),
             stop_working: CancellationToken::new(),
+            _sole: sole,
         };
         running.listen(config, &orchestrator, metrics).await?;
         running
-            .tasks
+            .background
             .spawn(worker::run(orchestrator, running.stop_working.clone()));
         Ok(running)
     }
@@ -97,7 +114,7 @@ impl Running {
         metrics: PrometheusHandle,
     ) -> Result<()> {
         let upkeep = metrics.clone();
-        self.tasks.spawn(keep_up(upkeep, self.stop_working.clone()));
+        self.background.spawn(keep_up(upkeep, self.stop_working.clone()));
         let render = Arc::new(move || metrics.render());
         let enrollment = qm_dm_endpoint::enrollment_routes(Arc::clone(orchestrator));
         let management = qm_dm_endpoint::management_routes(Arc::clone(orchestrator));
@@ -131,13 +148,8 @@ impl Running {
             format!("cannot listen on {address} ({name}.listen): is another program there?")
         })?;
         tracing::info!(listener = name, %address, "listening");
-        self.tasks.spawn(listener::serve(
-            name,
-            socket,
-            tls,
-            router,
-            self.stop_listening.clone(),
-        ));
+        self.listeners
+            .spawn(listener::serve(name, socket, tls, router, self.ending.clone()));
         Ok(())
     }
 
@@ -149,24 +161,36 @@ impl Running {
         }
     }
 
+    /// Still serves, but is no longer ready, and lets go of every connection after its next reply: a load balancer
+    /// moves on.
+    pub fn send_elsewhere(&self) {
+        tracing::info!("not ready any more: clients are sent elsewhere before the server stops");
+        self.orchestrator.begin_to_stop();
+        self.ending.send_elsewhere.cancel();
+    }
+
     /// Stops accepting, finishes what is in progress, then stops the worker.
     pub async fn stop(mut self) {
-        self.stop_listening.cancel();
-        // The worker stays up while listeners drain: the last requests may still wake it.
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        self.orchestrator.begin_to_stop();
+        self.ending.send_elsewhere.cancel();
+        self.ending.stop.cancel();
+        joined(&mut self.listeners).await;
         self.stop_working.cancel();
-        if tokio::time::timeout(GRACE, self.joined()).await.is_err() {
+        if tokio::time::timeout(GRACE, joined(&mut self.background))
+            .await
+            .is_err()
+        {
             tracing::warn!(
-                "background work was still running; its lease lets another server or the next start take it up"
+                "background work was still running; it is taken up when its lease ends, or at the next start"
             );
         }
     }
+}
 
-    async fn joined(&mut self) {
-        while let Some(ended) = self.tasks.join_next().await {
-            if let Err(error) = ended {
-                tracing::error!(%error, "a task of the server panicked");
-            }
+async fn joined(tasks: &mut JoinSet<()>) {
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(%error, "a task of the server panicked");
         }
     }
 }

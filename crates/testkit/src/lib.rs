@@ -6,6 +6,8 @@
 //! Start with [`stages`]: one [`Stage`] for SQLite, and one for PostgreSQL where `QUARTERMASTER_TEST_POSTGRES` names a
 //! server.
 
+pub mod process;
+
 use anyhow::{Result, bail, ensure};
 use futures_util::future::try_join_all;
 use qm_admin_api::types::{App, Deployment, Target};

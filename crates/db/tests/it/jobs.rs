@@ -122,6 +122,34 @@ async fn due_jobs_are_leased_and_only_the_lease_ends_them() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_alone_takes_up_what_the_last_run_left() {
+    on_both(async |db: &Db, make: &Make| {
+        write(db, async |tx| {
+            jobs::enqueue(tx, &job(make, "a", at(0))).await.unwrap();
+        })
+        .await;
+        let left = claim(db, make, at(1), 9).await.remove(0);
+        write(db, async |tx| {
+            jobs::enqueue(tx, &job(make, "a", at(1))).await.unwrap();
+        })
+        .await;
+        assert_eq!(claim(db, make, at(2), 9).await, [], "the lease holds");
+        write(db, async |tx| {
+            assert_eq!(jobs::end_leases(tx, at(2)).await.unwrap(), 1);
+            assert_eq!(jobs::end_leases(tx, at(2)).await.unwrap(), 0);
+        })
+        .await;
+        let taken = claim(db, make, at(2), 9).await;
+        assert_eq!(
+            (taken.len(), taken[0].id),
+            (1, left.id),
+            "the one queued meanwhile waits"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn failed_jobs_are_tried_later_and_given_up_in_the_end() {
     on_both(async |db: &Db, make: &Make| {
         write(db, async |tx| {

@@ -10,12 +10,12 @@ use qm_core::{
 use qm_db::{DbError, apps, jobs, jobs::Claim, run, seats, targets};
 use qm_store_sync::{Mode, SyncError};
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// The kinds of jobs, each carried out in a lane of its own.
 pub const LANES: [JobKind; 3] = [JobKind::Seats, JobKind::Content, JobKind::StoreSync];
-/// Longer than any single step between two renewals.
-const LEASE: Duration = Duration::from_mins(10);
-const RENEW: Duration = Duration::from_mins(3);
+/// How much of a stop is left to the work that is under way, before it is handed to whoever works next.
+const HAND_OVER: Duration = Duration::from_secs(5);
 const MOST_ATTEMPTS: i64 = 12;
 /// The most idle seats counted for one app.
 const IDLE_SEATS: u32 = 1000;
@@ -27,6 +27,10 @@ enum Outcome {
     Done,
     /// Not finished, and that is nobody's fault: look again later.
     Again(Duration),
+    /// The server stops: whoever works next takes it up at once.
+    HandedOver,
+    /// The lease ended before it was renewed: the job is somebody else's.
+    Lost,
 }
 
 /// Why a job failed.
@@ -46,12 +50,21 @@ pub enum JobError {
 impl Orchestrator {
     /// Carries out one job of these kinds that is due; whether there was one.
     pub async fn run_due_jobs(&self, kinds: &[JobKind]) -> Result<bool, DbError> {
+        self.run_due_jobs_until(kinds, &CancellationToken::new()).await
+    }
+
+    /// As [`run_due_jobs`](Self::run_due_jobs); what is still under way some seconds after `stop` is handed over.
+    pub(super) async fn run_due_jobs_until(
+        &self,
+        kinds: &[JobKind],
+        stop: &CancellationToken,
+    ) -> Result<bool, DbError> {
         let now = self.clock.now();
         let token = qm_core::id::uuid_v7(now, &self.rng);
         let claim = Claim {
             kinds,
             now,
-            lease_until: now + LEASE,
+            lease_until: now + self.settings.lease,
             token,
             limit: 1,
         };
@@ -59,24 +72,43 @@ impl Orchestrator {
         let Some(job) = claimed.into_iter().next() else {
             return Ok(false);
         };
-        let outcome = self.with_lease(&job).await;
+        let outcome = self.with_lease(&job, stop).await;
         self.close(&job, outcome).await?;
         Ok(true)
     }
 
-    /// Works while the lease is kept up.
-    async fn with_lease(&self, job: &LeasedJob) -> Result<Outcome, JobError> {
-        let work = self.carry_out(job);
-        tokio::pin!(work);
+    /// Works while the lease is kept up and nobody wants the server to stop.
+    async fn with_lease(&self, job: &LeasedJob, stop: &CancellationToken) -> Result<Outcome, JobError> {
+        tokio::select! {
+            outcome = self.carry_out(job) => outcome,
+            lost = self.keep_lease(job) => lost,
+            () = hand_over(stop) => Ok(Outcome::HandedOver),
+        }
+    }
+
+    /// Renews a lease until it is lost. Two renewals may fail before it is.
+    async fn keep_lease(&self, job: &LeasedJob) -> Result<Outcome, JobError> {
         loop {
-            tokio::select! {
-                outcome = &mut work => return outcome,
-                () = tokio::time::sleep(RENEW) => {
-                    let until = self.clock.now() + LEASE;
-                    run!(self.db, "job.renew", |tx| jobs::renew(tx, job, until).await)?;
+            tokio::time::sleep(self.settings.lease / 3).await;
+            let until = self.clock.now() + self.settings.lease;
+            match run!(self.db, "job.renew", |tx| jobs::renew(tx, job, until).await) {
+                Ok(true) => {}
+                Ok(false) => return Ok(Outcome::Lost),
+                Err(error) => {
+                    tracing::warn!(job.id = %job.id, %error, "the lease of a job could not be renewed");
                 }
             }
         }
+    }
+
+    /// Ends every lease in the database: whatever was under way when its only server ended is taken up at once.
+    pub async fn take_up_leases(&self) -> Result<(), DbError> {
+        let now = self.clock.now();
+        let ended = run!(self.db, "job.end_leases", |tx| jobs::end_leases(tx, now).await)?;
+        if ended > 0 {
+            tracing::info!(jobs = ended, "work that the last run left under way is taken up");
+        }
+        Ok(())
     }
 
     async fn carry_out(&self, job: &LeasedJob) -> Result<Outcome, JobError> {
@@ -182,6 +214,19 @@ impl Orchestrator {
                 )
                 .await)?;
             }
+            Ok(Outcome::HandedOver) => {
+                run!(self.db, "job.hand_over", |tx| jobs::retry_at(
+                    tx,
+                    job,
+                    now,
+                    "handed over by a server that stopped",
+                    now
+                )
+                .await)?;
+            }
+            Ok(Outcome::Lost) => {
+                tracing::warn!(job.id = %job.id, job.kind = %job.kind, "the lease of a job was lost: another server takes it up");
+            }
             Err(error) => self.failed(job, &error, now).await?,
         }
         Ok(())
@@ -201,6 +246,12 @@ impl Orchestrator {
         }
         Ok(())
     }
+}
+
+/// When work under way is to be handed over.
+async fn hand_over(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(HAND_OVER).await;
 }
 
 /// 2 seconds, doubled each time, 10 minutes at most.

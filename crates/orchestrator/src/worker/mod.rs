@@ -30,7 +30,7 @@ const IDLE: Duration = Duration::from_secs(2);
 /// How late `last_seen` may be.
 const LAST_SEEN: Duration = Duration::from_millis(500);
 
-/// Works until `stop`; what is under way is finished first.
+/// Works until `stop`; what is under way is finished first, or handed over where that takes long.
 pub async fn run(server: Arc<Orchestrator>, stop: CancellationToken) {
     tokio::join!(
         work(Arc::clone(&server), 0, stop.clone()),
@@ -45,7 +45,7 @@ pub async fn run(server: Arc<Orchestrator>, stop: CancellationToken) {
 async fn work(server: Arc<Orchestrator>, lane: usize, stop: CancellationToken) {
     let kinds: &[JobKind] = &[LANES[lane]];
     while !stop.is_cancelled() {
-        let worked = match server.run_due_jobs(kinds).await {
+        let worked = match server.run_due_jobs_until(kinds, &stop).await {
             Ok(worked) => worked,
             Err(error) => {
                 tracing::warn!(%error, "background work has to wait for the database");

@@ -118,6 +118,7 @@ impl Config {
         sections::check_https("management.public_url", &self.management.public_url)?;
         sections::check_https("admin.public_url", &self.admin.public_url)?;
         self.database.check()?;
+        self.limits.check()?;
         self.content_folder()?;
         self.store.as_ref().map_or(Ok(()), Store::check)
     }

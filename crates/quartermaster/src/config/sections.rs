@@ -171,6 +171,11 @@ pub struct Limits {
     pub link_hours: u64,
     /// How many management messages are kept for each device.
     pub exchanges_per_device: u32,
+    /// How long another server waits for one that was lost before it takes up its jobs, in seconds.
+    pub lease_seconds: u64,
+    /// How long a server that was told to stop still serves, not ready any more, so that a load balancer can move on,
+    /// in seconds.
+    pub drain_seconds: u64,
     /// How long finished jobs and answered commands are kept, in days.
     pub history_days: u64,
     /// How long the audit trail is kept, in days.
@@ -183,9 +188,24 @@ impl Default for Limits {
             upload_bytes: 8 * 1024 * 1024 * 1024,
             link_hours: 24 * 7,
             exchanges_per_device: 40,
+            lease_seconds: 60,
+            drain_seconds: 2,
             history_days: 30,
             audit_days: 400,
         }
+    }
+}
+
+impl Limits {
+    /// Leases are renewed three times in their life, and looked for every two seconds.
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        if (1..=3600).contains(&self.lease_seconds) {
+            return Ok(());
+        }
+        Err(ConfigError::Value {
+            key: "limits.lease_seconds",
+            problem: format!("{} is not between 1 and 3600", self.lease_seconds),
+        })
     }
 }
 

@@ -92,6 +92,15 @@ fn a_local_store_may_speak_plain_http() {
 }
 
 #[test]
+fn a_lease_that_ends_at_once_or_never_is_refused() {
+    for seconds in ["0", "3601"] {
+        let error = load(&format!("{GOOD}\n[limits]\nlease_seconds = {seconds}\n")).unwrap_err();
+        assert!(error.to_string().contains("limits.lease_seconds"), "{error}");
+    }
+    assert!(load(&format!("{GOOD}\n[limits]\nlease_seconds = 1\n")).is_ok());
+}
+
+#[test]
 fn a_missing_file_says_how_to_make_one() {
     let error = Config::load(Path::new("/nowhere/quartermaster.toml"))
         .unwrap_err()

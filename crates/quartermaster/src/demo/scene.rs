@@ -16,7 +16,6 @@ use qm_store_sim::{
     catalogue::{self, LicenseType},
 };
 use std::{
-    fmt::Write as _,
     fs,
     net::TcpListener,
     path::{Path, PathBuf},
@@ -97,11 +96,8 @@ impl Scene {
     pub async fn device_options(&self, upn: &str) -> Result<DeviceOptions> {
         let token = self.api.enrollment_token(upn).await?;
         let (discovery, root) = (self.discovery.clone(), self.root.clone());
-        let mut options = DeviceOptions::new(discovery, upn.to_owned(), token, root, Rng::system());
-        options.seats = Some(Arc::new(AtTheStore(Arc::clone(&self.store))));
-        let store = Arc::clone(&self.store);
-        options.licenses = Some(Arc::new(move |family: &str| is_offline(&store, family)));
-        Ok(options)
+        let options = DeviceOptions::new(discovery, upn.to_owned(), token, root, Rng::system());
+        Ok(at_the_store(options, &self.store))
     }
 
     /// How many devices there are.
@@ -125,6 +121,14 @@ impl Scene {
             Ok(self.folder.close().map(|()| None)?)
         }
     }
+}
+
+/// The device asks the Store's own books who holds a seat and what needs a license.
+pub fn at_the_store(mut options: DeviceOptions, store: &Arc<StoreSimHandle>) -> DeviceOptions {
+    options.seats = Some(Arc::new(AtTheStore(Arc::clone(store))));
+    let store = Arc::clone(store);
+    options.licenses = Some(Arc::new(move |family: &str| is_offline(&store, family)));
+    options
 }
 
 /// What the simulated Store client of a device knows of seats: it asks the Store's own books.
@@ -173,18 +177,22 @@ async fn install(folder: &Path, store: &StoreSimHandle, database: Option<&str>) 
     })
     .await?;
     let mut text = fs::read_to_string(&file)?.replace("0.0.0.0:", "127.0.0.1:");
-    let (base_url, authority_url) = (store.base_url(), store.authority_url());
-    let (tenant_id, client_id, client_secret) = (store.tenant_id(), store.client_id(), store.client_secret());
-    write!(
-        text,
-        "\n[store]\nbase_url = \"{base_url}\"\nauthority_url = \"{authority_url}\"\ntenant_id = \"{tenant_id}\"\n\
-         client_id = \"{client_id}\"\nclient_secret = \"{client_secret}\"\n"
-    )?;
+    text += &store_section(store);
     if let Some(url) = database {
         text = text.replace("sqlite:quartermaster.db", url);
     }
     fs::write(&file, text).context("cannot write the configuration")?;
     Ok(Config::load(&file)?)
+}
+
+/// `[store]`, for this service.
+pub fn store_section(store: &StoreSimHandle) -> String {
+    let (base_url, authority_url) = (store.base_url(), store.authority_url());
+    let (tenant_id, client_id, client_secret) = (store.tenant_id(), store.client_id(), store.client_secret());
+    format!(
+        "\n[store]\nbase_url = \"{base_url}\"\nauthority_url = \"{authority_url}\"\ntenant_id = \"{tenant_id}\"\n\
+         client_id = \"{client_id}\"\nclient_secret = \"{client_secret}\"\n"
+    )
 }
 
 async fn token(config: &Config) -> Result<qm_core::Secret<String>> {
@@ -200,7 +208,7 @@ fn address(config: &Config) -> String {
 }
 
 /// Three ports that nobody uses at the moment.
-fn free_ports() -> Result<[u16; 3]> {
+pub fn free_ports() -> Result<[u16; 3]> {
     let held = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0"));
     let mut ports = [0; 3];
     for (port, socket) in ports.iter_mut().zip(held) {

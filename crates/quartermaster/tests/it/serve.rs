@@ -1,6 +1,7 @@
 //! A server process: ready, environment, signals.
 
 use crate::{init, quartermaster};
+use qm_testkit::process::{Installation, Plan};
 use std::{
     io::{BufRead as _, BufReader, Read as _},
     net::TcpListener,
@@ -26,6 +27,7 @@ fn start(folder: &Path) -> Server {
     let mut child = Command::new(env!("CARGO_BIN_EXE_quartermaster"))
         .args(["serve", "--log-format", "json", "--config"])
         .arg(folder.join("quartermaster.toml"))
+        .env("QUARTERMASTER_LIMITS__DRAIN_SECONDS", "0")
         .env("QUARTERMASTER_ADMIN__LISTEN", format!("127.0.0.1:{other}"))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -110,4 +112,20 @@ fn a_server_is_ready_obeys_its_environment_and_stops_when_told() {
         "{log}"
     );
     assert!(!log.contains(token.trim()), "tokens must not be logged");
+}
+
+#[tokio::test]
+async fn an_sqlite_file_has_one_server_and_a_killed_one_leaves_it_free() {
+    let program = env!("CARGO_BIN_EXE_quartermaster");
+    let installation = Installation::make(program, Plan::default()).await.unwrap();
+    let first = installation.server("first").unwrap();
+    first.start().await.unwrap();
+    let second = installation.server("second").unwrap();
+    let refused = second.start().await.unwrap_err().to_string();
+    assert!(
+        refused.contains("another server runs on this database"),
+        "{refused}"
+    );
+    first.kill().await.unwrap();
+    second.start().await.unwrap();
 }

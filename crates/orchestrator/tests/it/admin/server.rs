@@ -55,6 +55,7 @@ pub async fn server(engine: &'static str, db: Db) -> Server {
         upload_bytes: UPLOAD_LIMIT,
         link_life: DAY,
         exchanges_per_device: 40,
+        lease: Duration::from_secs(3),
         history: 30 * DAY,
         audit_history: 365 * DAY,
     };
