@@ -194,12 +194,47 @@ impl Device {
                 .is_some_and(|enrolled| enrolled.tree.apps.is_busy())
     }
 
+    /// A session and those that cut into it, whose commands are in its report as well.
     async fn converse(
         &mut self,
         trigger: Trigger,
         alerts: Vec<PendingAlert>,
     ) -> Result<SessionReport, SimError> {
-        let Some(Enrolled { account, tree }) = &mut self.enrolled else {
+        let before = self.watch.found().len();
+        let (line, mut session, mut bytes) = self.open(trigger, &alerts)?;
+        let mut meanwhile = Vec::new();
+        session.report.ended = loop {
+            let message = session.message();
+            if self.options.quirks.has(&Quirk::Overlap(message)) {
+                meanwhile.extend(self.interlude().await?.commands);
+            }
+            match self.step(&line, &mut session, &bytes).await? {
+                Next::Send(next) => bytes = next,
+                Next::End(ended) => break ended,
+            }
+            debug_assert!(session.message() > message, "message numbers rise");
+        };
+        let mut report = session.report;
+        report.commands.extend(meanwhile);
+        report.violations = self.watch.found().len() - before;
+        tracing::info!(session.id = %report.session_id, session.messages = report.messages, ended = ?report.ended, "session ended");
+        Ok(report)
+    }
+
+    /// A session without mishaps in the middle of another.
+    async fn interlude(&mut self) -> Result<SessionReport, SimError> {
+        let quirks = std::mem::take(&mut self.options.quirks);
+        let report = Box::pin(self.converse(Trigger::Push, Vec::new())).await;
+        self.options.quirks = quirks;
+        report
+    }
+
+    fn open(
+        &mut self,
+        trigger: Trigger,
+        alerts: &[PendingAlert],
+    ) -> Result<(Line, Session, Vec<u8>), SimError> {
+        let Some(Enrolled { account, tree }) = &self.enrolled else {
             return Err(SimError::NotEnrolled);
         };
         self.sessions += 1;
@@ -209,7 +244,6 @@ impl Device {
             self.sessions
         };
         let session_id = session_id(number, tree.sync_version());
-        let before = self.watch.found().len();
         let opening = Opening {
             options: &self.options,
             account,
@@ -218,30 +252,24 @@ impl Device {
             session_id: &session_id,
         };
         let line = Line::new(&self.options, account, tree, trigger)?;
-        let (mut session, mut bytes) = Session::open(opening, &alerts);
-        session.report.ended = loop {
-            let message = session.message();
-            let Some(answer) = line
-                .send(&session, &bytes, &self.options, &mut self.watch)
-                .await?
-            else {
-                break Ended::Stopped;
-            };
-            let mut context = Context {
-                options: &self.options,
-                tree,
-                watch: &mut self.watch,
-            };
-            match session.receive(&answer, &mut context) {
-                Next::Send(next) => bytes = next,
-                Next::End(ended) => break ended,
-            }
-            debug_assert!(session.message() > message, "message numbers rise");
+        let (session, bytes) = Session::open(opening, alerts);
+        Ok((line, session, bytes))
+    }
+
+    /// Sends a message and takes the answer.
+    async fn step(&mut self, line: &Line, session: &mut Session, bytes: &[u8]) -> Result<Next, SimError> {
+        let Some(answer) = line.send(session, bytes, &self.options, &mut self.watch).await? else {
+            return Ok(Next::End(Ended::Stopped));
         };
-        let mut report = session.report;
-        report.violations = self.watch.found().len() - before;
-        tracing::info!(session.id = %report.session_id, session.messages = report.messages, ended = ?report.ended, "session ended");
-        Ok(report)
+        let Some(Enrolled { tree, .. }) = &mut self.enrolled else {
+            return Err(SimError::NotEnrolled);
+        };
+        let mut context = Context {
+            options: &self.options,
+            tree,
+            watch: &mut self.watch,
+        };
+        Ok(session.receive(&answer, &mut context))
     }
 
     /// Fetches what a job needs and hands it over.

@@ -19,6 +19,8 @@ pub enum Quirk {
     LoseAlerts,
     /// The connection breaks before the answer to this message is read; the device sends it again.
     LoseReply(u32),
+    /// Before this message a second session begins and ends, as by a push in the middle of the scheduled one.
+    Overlap(u32),
     /// Alerts of app jobs come newest first.
     ReorderAlerts,
     /// This message is sent twice; the answers are compared byte for byte.

@@ -115,6 +115,17 @@ impl Stage {
         )
     }
 
+    /// Waits until something holds, by what the server does alone.
+    pub async fn until(&self, holds: impl AsyncFn() -> bool) -> Result<()> {
+        for _ in 0..PATIENCE {
+            if holds().await {
+                return Ok(());
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        bail!("it did not come to pass")
+    }
+
     /// Every device calls in once.
     pub async fn call_in(&self) -> Result<Vec<SessionReport>> {
         let sessions = self.devices.iter().map(|device| {

@@ -122,7 +122,13 @@ impl Api {
             .await
     }
 
-    async fn call<T: DeserializeOwned>(&self, method: Method, path: &str, body: Option<Value>) -> Result<T> {
+    /// One call of `/api/v1`.
+    pub async fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<T> {
         let request = self.request(method, path);
         self.send(match body {
             Some(body) => request.json(&body),
