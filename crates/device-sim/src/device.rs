@@ -1,8 +1,10 @@
 //! A simulated device: enrollment, sessions, and the time in between.
 
+mod line;
+
 use crate::{
-    Ended, InstalledPackage, Quirk, Rule, SessionReport, SimError, Trigger, Violation,
-    account::Account,
+    Ended, InstalledPackage, Quirk, SessionReport, SimError, Trigger, Violation,
+    account::{Account, Identity},
     download,
     enroll::{self, Hardware},
     http::{self, Answer},
@@ -14,9 +16,11 @@ use crate::{
     },
     violation::Watch,
 };
+use line::Line;
 use qm_core::HResult;
-use reqwest::{Client, header};
-use url::Url;
+use reqwest::Client;
+
+pub(crate) use line::{Head, MAX_MESSAGE};
 
 /// A Windows device.
 #[derive(Debug)]
@@ -201,7 +205,9 @@ impl Device {
         alerts: Vec<PendingAlert>,
     ) -> Result<SessionReport, SimError> {
         let before = self.watch.found().len();
-        let (line, mut session, mut bytes) = self.open(trigger, &alerts)?;
+        let line = Line::new(&self.options, self.line(trigger)?)?;
+        let session_id = self.next_session_id();
+        let (mut session, mut bytes) = self.open(&session_id, &alerts)?;
         let mut meanwhile = Vec::new();
         session.report.ended = loop {
             let message = session.message();
@@ -229,38 +235,46 @@ impl Device {
         report
     }
 
-    fn open(
-        &mut self,
-        trigger: Trigger,
-        alerts: &[PendingAlert],
-    ) -> Result<(Line, Session, Vec<u8>), SimError> {
-        let Some(Enrolled { account, tree }) = &self.enrolled else {
-            return Err(SimError::NotEnrolled);
-        };
+    fn next_session_id(&mut self) -> String {
         self.sessions += 1;
         let number = if self.options.quirks.has(&Quirk::ReuseSessionId) {
             1
         } else {
             self.sessions
         };
-        let session_id = session_id(number, tree.sync_version());
+        let version = self.enrolled.as_ref().map(|one| one.tree.sync_version());
+        session_id(number, version.unwrap_or_default())
+    }
+
+    /// Opens a session; the bytes are its first message. Whoever asks carries the messages.
+    pub(crate) fn open(
+        &self,
+        session_id: &str,
+        alerts: &[PendingAlert],
+    ) -> Result<(Session, Vec<u8>), SimError> {
+        let Some(Enrolled { account, tree }) = &self.enrolled else {
+            return Err(SimError::NotEnrolled);
+        };
         let opening = Opening {
             options: &self.options,
             account,
             tree,
             device_id: &self.hardware.device_id,
-            session_id: &session_id,
+            session_id,
         };
-        let line = Line::new(&self.options, account, tree, trigger)?;
-        let (session, bytes) = Session::open(opening, alerts);
-        Ok((line, session, bytes))
+        Ok(Session::open(opening, alerts))
     }
 
     /// Sends a message and takes the answer.
     async fn step(&mut self, line: &Line, session: &mut Session, bytes: &[u8]) -> Result<Next, SimError> {
-        let Some(answer) = line.send(session, bytes, &self.options, &mut self.watch).await? else {
-            return Ok(Next::End(Ended::Stopped));
-        };
+        match line.send(session, bytes, &self.options, &mut self.watch).await? {
+            Some(answer) => self.receive(session, &answer),
+            None => Ok(Next::End(Ended::Stopped)),
+        }
+    }
+
+    /// Takes the answer to the session's last message.
+    pub(crate) fn receive(&mut self, session: &mut Session, answer: &Answer) -> Result<Next, SimError> {
         let Some(Enrolled { tree, .. }) = &mut self.enrolled else {
             return Err(SimError::NotEnrolled);
         };
@@ -269,7 +283,15 @@ impl Device {
             tree,
             watch: &mut self.watch,
         };
-        Ok(session.receive(&answer, &mut context))
+        Ok(session.receive(answer, &mut context))
+    }
+
+    /// Where messages go, what stands above them, and the identity that goes with them.
+    pub(crate) fn line(&self, trigger: Trigger) -> Result<(Head, &Identity), SimError> {
+        let Some(Enrolled { account, tree }) = &self.enrolled else {
+            return Err(SimError::NotEnrolled);
+        };
+        Ok((Head::new(account, tree, trigger)?, &account.identity))
     }
 
     /// Fetches what a job needs and hands it over.
@@ -331,7 +353,8 @@ impl Device {
         }
     }
 
-    fn due_alerts(&mut self) -> Vec<PendingAlert> {
+    /// The alerts that the next session carries.
+    pub(crate) fn due_alerts(&mut self) -> Vec<PendingAlert> {
         let (held, due): (Vec<_>, Vec<_>) = std::mem::take(&mut self.waiting)
             .into_iter()
             .partition(|(_, held)| *held);
@@ -350,93 +373,6 @@ impl Device {
     }
 }
 
-/// The connection of one session.
-struct Line {
-    client: Client,
-    again: Client,
-    url: Url,
-    origin: Option<String>,
-    client_request_id: Option<String>,
-}
-
-impl Line {
-    fn new(
-        options: &DeviceOptions,
-        account: &Account,
-        tree: &Tree,
-        trigger: Trigger,
-    ) -> Result<Self, SimError> {
-        let mut url = Url::parse(&account.address).map_err(|_| SimError::Address(account.address.clone()))?;
-        let mode = if tree.login() == Login::User {
-            "Maintenance"
-        } else {
-            "Machine"
-        };
-        url.query_pairs_mut()
-            .append_pair("mode", mode)
-            .append_pair("Platform", "WoA");
-        let version = tree.sync_version();
-        Ok(Self {
-            client: http::client(options, Some(&account.identity))?,
-            again: http::client(options, Some(&account.identity))?,
-            url,
-            origin: (version >= 4).then(|| trigger.origin().to_string()),
-            client_request_id: (version >= 4).then(|| account.ent_dm_id.clone()),
-        })
-    }
-
-    /// Sends a message with the mishaps that were asked for; `None`: the device stopped.
-    async fn send(
-        &self,
-        session: &Session,
-        bytes: &[u8],
-        options: &DeviceOptions,
-        watch: &mut Watch,
-    ) -> Result<Option<Answer>, SimError> {
-        let (number, quirks) = (session.message(), &options.quirks);
-        if quirks.has(&Quirk::LoseReply(number)) {
-            self.post(&self.client, session, bytes).await?;
-            // A new connection, the same bytes.
-            return self.post(&self.again, session, bytes).await.map(Some);
-        }
-        let answer = self.post(&self.client, session, bytes).await?;
-        if quirks.has(&Quirk::StopAfter(number)) {
-            return Ok(None);
-        }
-        if quirks.has(&Quirk::RepeatMessage(number)) {
-            let repeated = self.post(&self.again, session, bytes).await?;
-            watch.during(format!(
-                "session {} message {number} repeated",
-                session.report.session_id
-            ));
-            let same = (repeated.status, &repeated.body) == (answer.status, &answer.body);
-            watch.check(same, Rule::Replay, || {
-                "the repeated message got another answer".to_owned()
-            });
-        }
-        Ok(Some(answer))
-    }
-
-    async fn post(&self, client: &Client, session: &Session, bytes: &[u8]) -> Result<Answer, SimError> {
-        let media_type = session.encoding().media_type();
-        let mut request = client
-            .post(self.url.clone())
-            .header(header::CONTENT_TYPE, media_type)
-            .header(header::ACCEPT, ACCEPT)
-            .header(header::USER_AGENT, AGENT)
-            .body(bytes.to_vec());
-        for (name, value) in [
-            ("UserAgentOrigin", &self.origin),
-            ("client-request-id", &self.client_request_id),
-        ] {
-            if let Some(value) = value {
-                request = request.header(name, value);
-            }
-        }
-        http::exchange(request, MAX_MESSAGE).await
-    }
-}
-
 /// Decimal at first, two bytes in hexadecimal from `SyncApplicationVersion` 2.0 on.
 fn session_id(number: u32, sync_version: u32) -> String {
     if sync_version >= 2 {
@@ -445,11 +381,6 @@ fn session_id(number: u32, sync_version: u32) -> String {
         (number % 10_000).to_string()
     }
 }
-
-const AGENT: &str = "MSFT OMA DM Client/1.2.0.1";
-const ACCEPT: &str =
-    "application/vnd.syncml.dm+xml, application/vnd.syncml.dm+wbxml, application/octet-stream";
-const MAX_MESSAGE: usize = 4 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests;

@@ -21,7 +21,8 @@ pub(crate) async fn fetch(
 ) -> Result<Fetched, HResult> {
     let shown = shown(url);
     let head = checked(client.head(url.clone()).send().await)?;
-    let size = header_text(&head, &header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
+    let size =
+        header_text(head.headers(), &header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
     let Some(size) = size else {
         watch.note(Rule::Download, format!("HEAD of {shown} tells no Content-Length"));
         return Err(NETWORK_FAILURE);
@@ -29,18 +30,18 @@ pub(crate) async fn fetch(
     if size > MAX_SIZE {
         return Err(DISK_FULL);
     }
-    let tag = header_text(&head, &header::ETAG);
+    let tag = header_text(head.headers(), &header::ETAG);
     let strong = tag
         .as_deref()
         .is_some_and(|tag| tag.starts_with('"') && tag.len() > 2);
     watch.check(strong, Rule::Download, || {
         format!("{shown} has the entity tag {tag:?}")
     });
-    let ranges = header_text(&head, &header::ACCEPT_RANGES);
+    let ranges = header_text(head.headers(), &header::ACCEPT_RANGES);
     watch.check(ranges.as_deref() == Some("bytes"), Rule::Download, || {
         format!("{shown}: Accept-Ranges {ranges:?}")
     });
-    let media_type = header_text(&head, &header::CONTENT_TYPE);
+    let media_type = header_text(head.headers(), &header::CONTENT_TYPE);
     watch.check(media_type.is_some(), Rule::Download, || {
         format!("{shown} has no Content-Type")
     });
@@ -86,12 +87,12 @@ async fn range(
     }) {
         return Err(NO_RANGES);
     }
-    let told = header_text(&response, &header::CONTENT_RANGE);
+    let told = header_text(response.headers(), &header::CONTENT_RANGE);
     let wanted = format!("bytes {from}-{to}/{size}");
     watch.check(told.as_deref() == Some(wanted.as_str()), Rule::Download, || {
         format!("{shown}: Content-Range {told:?} instead of `{wanted}`")
     });
-    let own = header_text(&response, &header::ETAG);
+    let own = header_text(response.headers(), &header::ETAG);
     watch.check(own.as_deref() == tag, Rule::Download, || {
         format!("{shown}: the entity tag is {own:?} now")
     });

@@ -3,27 +3,15 @@
 use crate::{DeviceOptions, Rule, SimError, account::Identity, violation::Watch};
 use bytes::{Bytes, BytesMut};
 use qm_core::Clock;
-use reqwest::{Client, RequestBuilder, Response, header};
+use reqwest::{Client, RequestBuilder, StatusCode, header};
 use rustls::{ClientConfig, RootCertStore, pki_types::UnixTime, time_provider::TimeProvider};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject as _};
 use std::{sync::Arc, time::Duration};
 
 /// A client with a connection pool of its own; `identity` is presented where the server asks for it.
 pub(crate) fn client(options: &DeviceOptions, identity: Option<&Identity>) -> Result<Client, SimError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let time: Arc<dyn TimeProvider> = Arc::new(DeviceTime(options.clock.clone()));
-    let builder = ClientConfig::builder_with_details(provider, time)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots(&options.roots)?);
-    let config = match identity {
-        Some(identity) => builder.with_client_auth_cert(
-            vec![CertificateDer::from(identity.certificate.clone())],
-            PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(identity.key.expose().clone())),
-        )?,
-        None => builder.with_no_client_auth(),
-    };
     let mut client = Client::builder()
-        .tls_backend_preconfigured(config)
+        .tls_backend_preconfigured(tls(options, identity)?)
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
@@ -32,6 +20,22 @@ pub(crate) fn client(options: &DeviceOptions, identity: Option<&Identity>) -> Re
         client = client.resolve(host, *address);
     }
     Ok(client.build()?)
+}
+
+/// TLS as the device does it.
+pub(crate) fn tls(options: &DeviceOptions, identity: Option<&Identity>) -> Result<ClientConfig, SimError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let time: Arc<dyn TimeProvider> = Arc::new(DeviceTime(options.clock.clone()));
+    let builder = ClientConfig::builder_with_details(provider, time)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots(&options.roots)?);
+    Ok(match identity {
+        Some(identity) => builder.with_client_auth_cert(
+            vec![CertificateDer::from(identity.certificate.clone())],
+            PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(identity.key.expose().clone())),
+        )?,
+        None => builder.with_no_client_auth(),
+    })
 }
 
 /// A whole answer.
@@ -47,6 +51,18 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// An answer by its status line, headers and body.
+    pub(crate) fn new(status: StatusCode, headers: &header::HeaderMap, body: Bytes) -> Self {
+        let text = |name| header_text(headers, &name);
+        Self {
+            status: status.as_u16(),
+            content_type: text(header::CONTENT_TYPE),
+            content_length: text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok()),
+            coding: text(header::TRANSFER_ENCODING).or_else(|| text(header::CONTENT_ENCODING)),
+            body,
+        }
+    }
+
     /// What every answer to a device has to have: a length that is true, and no coding.
     pub(crate) fn check_transfer(&self, watch: &mut Watch) {
         if let Some(coding) = &self.coding {
@@ -62,14 +78,7 @@ impl Answer {
 /// Sends a request and reads the answer up to `limit` bytes.
 pub(crate) async fn exchange(request: RequestBuilder, limit: usize) -> Result<Answer, SimError> {
     let mut response = request.send().await?;
-    let text = |name: header::HeaderName| header_text(&response, &name);
-    let mut answer = Answer {
-        status: response.status().as_u16(),
-        content_type: text(header::CONTENT_TYPE),
-        content_length: text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok()),
-        coding: text(header::TRANSFER_ENCODING).or_else(|| text(header::CONTENT_ENCODING)),
-        body: Bytes::new(),
-    };
+    let mut answer = Answer::new(response.status(), response.headers(), Bytes::new());
     let mut body = BytesMut::new();
     while let Some(chunk) = response.chunk().await? {
         if body.len() + chunk.len() > limit {
@@ -82,8 +91,8 @@ pub(crate) async fn exchange(request: RequestBuilder, limit: usize) -> Result<An
 }
 
 /// A header as text.
-pub(crate) fn header_text(response: &Response, name: &header::HeaderName) -> Option<String> {
-    response.headers().get(name)?.to_str().ok().map(str::to_owned)
+pub(crate) fn header_text(headers: &header::HeaderMap, name: &header::HeaderName) -> Option<String> {
+    headers.get(name)?.to_str().ok().map(str::to_owned)
 }
 
 /// Whether two values of `Content-Type` mean the same; parameters are compared too, white space is not.
@@ -92,7 +101,8 @@ pub(crate) fn same_media_type(given: &str, wanted: &str) -> bool {
     normal(given).eq_ignore_ascii_case(&normal(wanted))
 }
 
-fn roots(pem: &str) -> Result<RootCertStore, SimError> {
+/// PEM certificates as trusted roots.
+pub(crate) fn roots(pem: &str) -> Result<RootCertStore, SimError> {
     let mut store = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
         let certificate = certificate.map_err(|error| SimError::Roots(error.to_string()))?;

@@ -21,6 +21,7 @@ mod enroll;
 mod error;
 mod fleet;
 mod http;
+pub mod load;
 mod options;
 mod quirk;
 mod report;

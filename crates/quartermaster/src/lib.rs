@@ -15,6 +15,7 @@ mod listener;
 mod logging;
 mod output;
 mod parts;
+mod process;
 pub mod serve;
 pub mod tls;
 mod token;

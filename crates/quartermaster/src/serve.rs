@@ -4,7 +4,7 @@ use crate::{
     config::Config,
     listener::{self, Ending},
     logging::{self, LogFormat},
-    output, parts,
+    output, parts, process,
     tls::{ListenerTls, provider},
 };
 use anyhow::{Context as _, Result};
@@ -115,7 +115,10 @@ impl Running {
     ) -> Result<()> {
         let upkeep = metrics.clone();
         self.background.spawn(keep_up(upkeep, self.stop_working.clone()));
-        let render = Arc::new(move || metrics.render());
+        let render = Arc::new(move || {
+            process::observe();
+            metrics.render()
+        });
         let enrollment = qm_dm_endpoint::enrollment_routes(Arc::clone(orchestrator));
         let management = qm_dm_endpoint::management_routes(Arc::clone(orchestrator));
         let admin = qm_admin_api::routes(Arc::clone(orchestrator), render);

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    Fleet,
+    Fleet, Rule,
     testing::{Authority, package, server::Server},
 };
 use qm_core::{Rng, device::EnrollmentKind};
@@ -96,7 +96,7 @@ async fn sessions_show_the_certificate_and_where_they_come_from() {
         seen.iter()
             .all(|seen| seen.certificate && seen.target.ends_with("?mode=Maintenance&Platform=WoA"))
     );
-    assert_eq!(seen[0].headers["user-agent"], AGENT);
+    assert_eq!(seen[0].headers["user-agent"], line::AGENT);
     assert!(!seen[0].headers.contains_key("useragentorigin"));
     assert_eq!(device.violations(), []);
 }

@@ -103,10 +103,6 @@ impl Session {
         self.header.msg_id
     }
 
-    pub(crate) fn encoding(&self) -> Encoding {
-        self.encoding
-    }
-
     /// Takes the server's answer to the last message.
     pub(crate) fn receive(&mut self, answer: &Answer, context: &mut Context<'_>) -> Next {
         context.watch.during(format!(

@@ -43,6 +43,8 @@ pub(crate) struct Script {
     /// Management is refused with this status.
     pub(crate) refusal: Option<u16>,
     pub(crate) seen: Vec<Seen>,
+    /// Connections that were made.
+    pub(crate) connections: usize,
     last: Option<(Vec<u8>, String)>,
 }
 
@@ -67,6 +69,7 @@ impl Server {
         let (script, authority) = (Arc::clone(&server.script), Arc::clone(&server.authority));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                script.lock().unwrap().connections += 1;
                 let (acceptor, script, authority) =
                     (acceptor.clone(), Arc::clone(&script), Arc::clone(&authority));
                 tokio::spawn(async move {

@@ -1,5 +1,7 @@
 //! `device-sim`: enrolls simulated devices and lets them call in, against any MDM server.
 
+mod load;
+
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use qm_core::{Architecture, Rng, Version, device::EnrollmentKind};
@@ -18,6 +20,8 @@ struct Cli {
 enum Command {
     /// Enroll, and say what came of it.
     Enroll(Target),
+    /// Call in at a rate, or as fast as can be, and measure what that takes.
+    Load(Box<load::Load>),
     /// Enroll and call in a number of times.
     Run {
         #[command(flatten)]
@@ -39,9 +43,9 @@ struct Target {
     /// The user who enrolls.
     #[arg(long)]
     upn: String,
-    /// The enrollment token.
+    /// The enrollment token; for as many uses as there are devices.
     #[arg(long, env = "DEVICE_SIM_TOKEN", hide_env_values = true)]
-    token: String,
+    token: Option<String>,
     /// PEM file with the only roots the devices trust.
     #[arg(long)]
     root: PathBuf,
@@ -78,6 +82,7 @@ enum Kind {
 async fn main() -> anyhow::Result<ExitCode> {
     let (target, sessions, interval) = match Cli::parse().command {
         Command::Enroll(target) => (target, 0, 0),
+        Command::Load(load) => return load.run().await,
         Command::Run {
             target,
             sessions,
@@ -107,26 +112,38 @@ async fn main() -> anyhow::Result<ExitCode> {
 
 impl Target {
     fn fleet(&self) -> anyhow::Result<Fleet> {
-        let roots = std::fs::read_to_string(&self.root)
-            .with_context(|| format!("the root certificates {} cannot be read", self.root.display()))?;
+        let token = self
+            .token
+            .as_deref()
+            .context("an enrollment token is wanted: --token")?;
+        let options = self.options(token)?;
+        let devices = (0..self.devices).map(|_| Device::new(options())).collect();
+        Ok(Fleet::new(devices, self.concurrency))
+    }
+
+    fn roots(&self) -> anyhow::Result<String> {
+        std::fs::read_to_string(&self.root)
+            .with_context(|| format!("the root certificates {} cannot be read", self.root.display()))
+    }
+
+    /// Makes devices to be, each another one.
+    fn options(&self, token: &str) -> anyhow::Result<impl Fn() -> DeviceOptions + Send + Sync + use<>> {
+        let roots = self.roots()?;
         let rng = self.seed.map_or_else(Rng::system, Rng::seeded);
         let kind = match self.kind {
             Kind::Full => EnrollmentKind::Full,
             Kind::Device => EnrollmentKind::Device,
         };
-        let device = |_| {
-            Device::new(DeviceOptions {
-                kind,
-                os_version: self.os_version,
-                architecture: self.architecture,
-                resolve: self.resolve.clone(),
-                ..DeviceOptions::new(&self.discovery, &self.upn, &self.token, &roots, rng.clone())
-            })
-        };
-        Ok(Fleet::new(
-            (0..self.devices).map(device).collect(),
-            self.concurrency,
-        ))
+        let (discovery, upn, token) = (self.discovery.clone(), self.upn.clone(), token.to_owned());
+        let (os_version, architecture) = (self.os_version, self.architecture);
+        let resolve = self.resolve.clone();
+        Ok(move || DeviceOptions {
+            kind,
+            os_version,
+            architecture,
+            resolve: resolve.clone(),
+            ..DeviceOptions::new(&discovery, &upn, &token, &roots, rng.clone())
+        })
     }
 }
 
