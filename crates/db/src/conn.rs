@@ -86,7 +86,7 @@ impl Conn {
     pub(crate) async fn execute(&mut self, sql: &'static Sql, params: &[Param<'_>]) -> Result<u64, DbError> {
         self.statements += 1;
         let result = self.run(sql, params).await;
-        self.note(sql, result)
+        self.note(sql.name, result)
     }
 
     /// Every row of the answer.
@@ -108,7 +108,7 @@ impl Conn {
                 Err(error) => Err(Failure::Driver(error)),
             };
         }
-        self.note(sql, result)?.rows(sql.name, read)
+        self.note(sql.name, result)?.rows(sql.name, read)
     }
 
     /// The first row of the answer, if there is one.
@@ -143,13 +143,29 @@ impl Conn {
         self.link.driver()?.fetch(sql, params).await
     }
 
-    fn note<T>(&mut self, sql: &'static Sql, result: Result<T, Failure>) -> Result<T, DbError> {
+    /// Runs statements that control the transaction, in one trip.
+    pub(crate) async fn run_raw(&mut self, text: &'static str) -> Result<(), DbError> {
+        self.statements += 1;
+        let result = match self.link.driver() {
+            Ok(driver) => driver.run_raw(text).await,
+            Err(error) => Err(error.into()),
+        };
+        self.note("savepoint", result)
+    }
+
+    /// The statement that failed was undone.
+    pub(crate) const fn forgive(&mut self) {
+        self.failed = false;
+        self.again = false;
+    }
+
+    fn note<T>(&mut self, statement: &'static str, result: Result<T, Failure>) -> Result<T, DbError> {
         result.map_err(|failure| match failure {
             Failure::Ours(error) => error,
             Failure::Driver(source) => {
                 self.failed = true;
                 self.again = breaks_connection(&source) && !is_silence(&source);
-                let error = DbError::from_driver(sql.name, source);
+                let error = DbError::from_driver(statement, source);
                 self.again |= matches!(error, DbError::Contended(_));
                 self.outage = error.outage().or(self.outage);
                 error
@@ -185,6 +201,21 @@ impl From<sqlx::Error> for Failure {
 }
 
 impl Driver<'_> {
+    async fn run_raw(self, text: &'static str) -> Result<(), Failure> {
+        match self {
+            Self::Sqlite(lent) => {
+                let done = sqlx::raw_sql(text).execute(lent.begin()?).await;
+                lent.ended(done)?;
+            }
+            Self::Postgres(lent) => {
+                let watch = lent.watch();
+                let done = guarded(watch.as_deref(), sqlx::raw_sql(text).execute(lent.begin()?)).await;
+                lent.ended(done)?;
+            }
+        }
+        Ok(())
+    }
+
     async fn execute(self, sql: &'static Sql, params: &[Param<'_>]) -> Result<u64, Failure> {
         Ok(match self {
             Self::Sqlite(lent) => {

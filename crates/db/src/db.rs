@@ -101,6 +101,7 @@ impl Db {
             db: self.clone(),
             conn: Some(Conn::new(link)),
             name,
+            part: Part::None,
             started: Instant::now(),
         })
     }
@@ -197,10 +198,42 @@ pub struct Tx {
     db: Db,
     conn: Option<Conn>,
     name: &'static str,
+    part: Part,
     started: Instant,
 }
 
+/// Whether there is a savepoint, and whether anything was done behind it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    None,
+    Begun,
+    Fresh,
+}
+
 impl Tx {
+    /// Begins a part that can be undone alone; the part before it is kept.
+    pub async fn begin_part(&mut self) -> Result<(), DbError> {
+        match self.part {
+            Part::None => self.run_raw("SAVEPOINT part").await?,
+            Part::Begun => self.run_raw("RELEASE SAVEPOINT part; SAVEPOINT part").await?,
+            Part::Fresh => {}
+        }
+        self.part = Part::Begun;
+        Ok(())
+    }
+
+    /// Undoes what was done since [`Self::begin_part`], also after a statement that the database refused: the transaction
+    /// goes on as if it had not been tried. Without a part, nothing.
+    pub async fn undo_part(&mut self) -> Result<(), DbError> {
+        if self.part == Part::None {
+            return Ok(());
+        }
+        self.run_raw("ROLLBACK TO SAVEPOINT part").await?;
+        self.forgive();
+        self.part = Part::Fresh;
+        Ok(())
+    }
+
     /// Makes everything done in it permanent. After a statement that the database refused, nothing is: PostgreSQL
     /// could not do otherwise, so SQLite does the same.
     pub async fn commit(mut self) -> Result<(), DbError> {

@@ -2,11 +2,12 @@
 
 pub(crate) mod check_in;
 
-pub use check_in::{CheckIn, check_in};
+pub use check_in::{Caller, CheckIn, check_in, check_in_many};
 
 use crate::{
     conn::Conn,
     db::Tx,
+    dialect::Engine,
     error::DbError,
     paging,
     param::{Rows, params},
@@ -137,12 +138,15 @@ pub async fn set_dm_id(tx: &mut Tx, id: DeviceId, dm_id: &str) -> Result<(), DbE
     tx.execute(&SET_DM_ID, params![id, dm_id]).await.map(|_| ())
 }
 
-/// Keeps other transactions from working on this device until this one ends: messages of one device are answered one
-/// after another. (SQLite has one writer anyway.)
-pub async fn lock(tx: &mut Tx, id: DeviceId) -> Result<(), DbError> {
-    tx.optional(&LOCK, params![id], |row| row.get::<DeviceId>("id"))
-        .await
-        .map(|_| ())
+/// Keeps other transactions from working on these devices until this one ends: messages of one device are answered one
+/// after another. Always in one order, so that two that lock several do not wait for each other.
+pub async fn lock(tx: &mut Tx, ids: &[DeviceId]) -> Result<(), DbError> {
+    if tx.engine() == Engine::Sqlite {
+        // Whoever writes is alone.
+        return Ok(());
+    }
+    let rows = Rows::of(ids.iter().map(|id| (*id,)));
+    tx.all(&LOCK, params![rows], |_| Ok(())).await.map(|_| ())
 }
 
 /// Stores what the inventory brought: name, Windows version, make, model, architecture, details, and when inventory
@@ -248,7 +252,7 @@ sql! {
         ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)";
     FIND = "SELECT {columns} FROM devices WHERE id = $1";
     SET_DM_ID = "UPDATE devices SET dm_id = $2 WHERE id = $1";
-    LOCK = "SELECT id FROM devices WHERE id = $1 {for_update}";
+    LOCK = "SELECT id FROM devices WHERE id IN (SELECT given.id FROM {rows $1 id blob}) ORDER BY id {for_update}";
     LIST = "SELECT {columns} FROM devices WHERE id < $1 \
         AND (($3 AND state <> 'ended') OR ($4 AND state = 'ended')) \
         AND (lower(name) LIKE lower($5) ESCAPE '\\' OR lower(upn) LIKE lower($5) ESCAPE '\\' \

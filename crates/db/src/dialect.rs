@@ -3,7 +3,7 @@
 //! - `{rows $3 id blob, at bigint}`: a row source named `given`, filled by the last parameter. SQLite reads it from
 //!   one JSON text, PostgreSQL from one array for each column; both beat row-by-row statements by far.
 //! - `{for_update}`, `{skip_locked}`: PostgreSQL waits for whoever else changes these rows, or passes over them; SQLite
-//!   has one writer anyway.
+//!   has one writer anyway. Rows that only refer to a locked one (foreign keys) may be stored meanwhile.
 //! - `{columns}`, `{columns d}`: the module's column list, for brevity only.
 
 use crate::{
@@ -33,7 +33,7 @@ pub(crate) fn expand(engine: Engine, text: &str, columns: &str) -> String {
             ("columns", "") => out.push_str(columns),
             ("columns", table) => out.push_str(&qualified(columns, table)),
             ("rows", spec) => out.push_str(&row_source(engine, spec)),
-            ("for_update", "") if engine == Engine::Postgres => out.push_str("FOR UPDATE"),
+            ("for_update", "") if engine == Engine::Postgres => out.push_str("FOR NO KEY UPDATE"),
             ("skip_locked", "") if engine == Engine::Postgres => out.push_str("FOR UPDATE SKIP LOCKED"),
             ("for_update" | "skip_locked", "") => {}
             _ => out.extend(["{", word, "}"]),

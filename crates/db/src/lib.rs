@@ -14,6 +14,7 @@
 pub mod api_tokens;
 pub mod apps;
 pub mod audit;
+mod batches;
 pub mod certificates;
 pub mod commands;
 mod conn;
@@ -48,6 +49,7 @@ pub mod targets;
 pub mod test_support;
 mod watch;
 
+pub use batches::Batches;
 pub use conn::Conn;
 pub use db::{Attempts, Db, Tx};
 pub use dialect::Engine;

@@ -1,23 +1,39 @@
 //! Management sessions in flight.
 
-use crate::{conn::Conn, db::Tx, error::DbError, param::params, row::Row, sql::sql};
+use crate::{
+    conn::Conn,
+    db::Tx,
+    error::DbError,
+    param::{Rows, params},
+    row::Row,
+    sql::sql,
+};
 use qm_core::{DeviceId, Timestamp, session::SessionRow};
 
 /// Stores a session, or replaces the one with the same device and SessionID (which keeps its id).
 pub async fn upsert(tx: &mut Tx, session: &SessionRow) -> Result<(), DbError> {
-    let s = session;
-    let params = params![
-        s.id,
-        s.device_id,
-        &s.session_id,
-        s.last_msg_id,
-        &s.request_digest,
-        s.opened_digest.as_ref(),
-        s.response.as_slice(),
-        &s.state,
-        s.updated_at,
-    ];
-    tx.execute(&UPSERT, params).await.map(|_| ())
+    upsert_many(tx, std::slice::from_ref(session)).await
+}
+
+/// The same for several sessions, all in one statement; each may be given once.
+pub async fn upsert_many(tx: &mut Tx, sessions: &[SessionRow]) -> Result<(), DbError> {
+    if sessions.is_empty() {
+        return Ok(());
+    }
+    let rows = Rows::of(sessions.iter().map(|s| {
+        (
+            s.id,
+            s.device_id,
+            &s.session_id,
+            s.last_msg_id,
+            &s.request_digest,
+            s.opened_digest.as_ref(),
+            s.response.as_slice(),
+            &s.state,
+            s.updated_at,
+        )
+    }));
+    tx.execute(&UPSERT, params![rows]).await.map(|_| ())
 }
 
 /// The session of a device with this SessionID.
@@ -61,8 +77,10 @@ fn read(row: Row<'_>) -> Result<SessionRow, DbError> {
 
 sql! {
     columns "id, device_id, session_id, last_msg_id, request_digest, opened_digest, response, state, updated_at";
-    UPSERT = "INSERT INTO sessions ({columns}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
-        ON CONFLICT (device_id, session_id) DO UPDATE SET last_msg_id = excluded.last_msg_id, \
+    UPSERT = "INSERT INTO sessions ({columns}) SELECT {columns given} FROM {rows $1 id blob, device_id blob, \
+          session_id text, last_msg_id bigint, request_digest blob, opened_digest blob, response blob, state text, \
+          updated_at bigint} \
+        WHERE TRUE ON CONFLICT (device_id, session_id) DO UPDATE SET last_msg_id = excluded.last_msg_id, \
           request_digest = excluded.request_digest, opened_digest = excluded.opened_digest, \
           response = excluded.response, state = excluded.state, updated_at = excluded.updated_at";
     FIND = "SELECT {columns} FROM sessions WHERE device_id = $1 AND session_id = $2";

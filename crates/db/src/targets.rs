@@ -1,5 +1,5 @@
-//! Targets: one device of a deployment each. Every change of a state passes through [`update_many`], which keeps the
-//! deployment's counts.
+//! Targets: one device of a deployment each. Every change of a state passes through [`store_many`], which tells what
+//! to [`count`] for the deployment.
 
 pub(crate) mod queries;
 
@@ -17,7 +17,7 @@ use crate::{
     sql::sql,
 };
 use qm_core::{
-    TargetId,
+    DeploymentId, TargetId,
     deployment::{Deployment, Target, TargetState},
 };
 use std::collections::{BTreeMap, HashSet};
@@ -66,6 +66,46 @@ pub async fn update_many(
     tx: &mut Tx,
     targets: &[(&Target, TargetState)],
 ) -> Result<HashSet<TargetId>, DbError> {
+    let mut moves = Moves::default();
+    let done = store_many(tx, targets, &mut moves).await?;
+    count(tx, &moves).await?;
+    Ok(done)
+}
+
+/// What changed targets mean for the counts of their deployments.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Moves {
+    by_deployment: BTreeMap<DeploymentId, Counts>,
+    slot: u8,
+}
+
+impl Moves {
+    /// These moves and those.
+    pub fn add(&mut self, others: &Self) {
+        self.slot = others.slot;
+        for (deployment, changes) in &others.by_deployment {
+            let counts = self.by_deployment.entry(*deployment).or_default();
+            for (state, n) in changes {
+                *counts.entry(*state).or_default() += n;
+            }
+        }
+    }
+
+    fn note(&mut self, target: &Target, before: TargetState) {
+        self.slot = target.id.0.as_bytes()[15];
+        let counts = self.by_deployment.entry(target.deployment_id).or_default();
+        *counts.entry(before).or_default() -= 1;
+        *counts.entry(target.state).or_default() += 1;
+    }
+}
+
+/// Stores changed targets like [`update_many`], but leaves their deployments alone: what is to be [`count`]ed in the
+/// same transaction is added to `moves`.
+pub async fn store_many(
+    tx: &mut Tx,
+    targets: &[(&Target, TargetState)],
+    moves: &mut Moves,
+) -> Result<HashSet<TargetId>, DbError> {
     let mut done = HashSet::new();
     for chunk in targets.chunks(CHUNK) {
         let rows = Rows::of(chunk.iter().map(|(t, expected)| {
@@ -88,21 +128,19 @@ pub async fn update_many(
                 .await?,
         );
     }
-    let moved: Vec<_> = targets
-        .iter()
-        .filter(|(target, _)| done.contains(&target.id))
-        .collect();
-    let slot = moved.first().map_or(0, |(target, _)| target.id.0.as_bytes()[15]);
-    let mut changes: BTreeMap<_, Counts> = BTreeMap::new();
-    for (target, expected) in moved {
-        let counts = changes.entry(target.deployment_id).or_default();
-        *counts.entry(*expected).or_default() -= 1;
-        *counts.entry(target.state).or_default() += 1;
-    }
-    for (deployment, counts) in &changes {
-        deployments::add_counts(tx, *deployment, counts, slot).await?;
+    for (target, before) in targets.iter().filter(|(target, _)| done.contains(&target.id)) {
+        moves.note(target, *before);
     }
     Ok(done)
+}
+
+/// Moves the counts of deployments, completes and reopens them; always in one order, so that two that count for several
+/// do not wait for each other.
+pub async fn count(tx: &mut Tx, moves: &Moves) -> Result<(), DbError> {
+    for (deployment, changes) in &moves.by_deployment {
+        deployments::add_counts(tx, *deployment, changes, moves.slot).await?;
+    }
+    Ok(())
 }
 
 fn read(row: Row<'_>) -> Result<Target, DbError> {

@@ -99,6 +99,7 @@ pub struct Orchestrator {
     pub(crate) last_seen: last_seen::LastSeen,
     /// The server is about to stop.
     stopping: AtomicBool,
+    pub(crate) line: checkin::shared::Line,
     /// Wakes the worker when a job was enqueued.
     pub(crate) wake: worker::Wake,
 }
@@ -118,6 +119,7 @@ impl Orchestrator {
         } = parts;
         let last_seen = last_seen::LastSeen::default();
         let wake = worker::Wake::default();
+        let line = checkin::shared::Line::new(&db);
         Arc::new(Self {
             db,
             content,
@@ -129,6 +131,7 @@ impl Orchestrator {
             settings,
             last_seen,
             stopping: AtomicBool::new(false),
+            line,
             wake,
         })
     }

@@ -1,7 +1,13 @@
 //! The one read of an idle check-in: everything about the caller in a single statement.
 
 use super::{COLUMNS, read as read_device};
-use crate::{conn::Conn, error::DbError, param::params, row::Row, sql::sql};
+use crate::{
+    conn::Conn,
+    error::DbError,
+    param::{Rows, params},
+    row::Row,
+    sql::sql,
+};
 use qm_core::{
     Sha256,
     device::{Device, DeviceCertificate},
@@ -23,14 +29,36 @@ pub struct CheckIn {
     pub live_targets: i64,
 }
 
+/// Who calls: a certificate's fingerprint, and the SessionID of the message.
+pub type Caller<'a> = (&'a Sha256, &'a str);
+
 /// Finds the device behind a certificate. Certificates and devices of any state are found; the caller decides.
 pub async fn check_in(
     conn: &mut Conn,
     fingerprint: &Sha256,
     session_id: &str,
 ) -> Result<Option<CheckIn>, DbError> {
-    conn.optional(&CHECK_IN, params![fingerprint, session_id], read)
-        .await
+    let found = check_in_many(conn, &[(fingerprint, session_id)]).await?;
+    Ok(found.into_iter().next().flatten())
+}
+
+/// The same for several, all in one statement; an answer for each, in their order.
+pub async fn check_in_many(conn: &mut Conn, callers: &[Caller<'_>]) -> Result<Vec<Option<CheckIn>>, DbError> {
+    let rows = (0_i64..)
+        .zip(callers)
+        .map(|(place, (fingerprint, session))| (place, *fingerprint, *session));
+    let rows = conn
+        .all(&CHECK_IN, params![Rows::of(rows)], |row| {
+            Ok((row.get::<i64>("place")?, read(row)?))
+        })
+        .await?;
+    let mut found: Vec<_> = callers.iter().map(|_| None).collect();
+    for (place, check_in) in rows {
+        if let Some(slot) = usize::try_from(place).ok().and_then(|place| found.get_mut(place)) {
+            *slot = Some(check_in);
+        }
+    }
+    Ok(found)
 }
 
 fn read(row: Row<'_>) -> Result<CheckIn, DbError> {
@@ -69,7 +97,7 @@ fn read(row: Row<'_>) -> Result<CheckIn, DbError> {
 
 sql! {
     columns COLUMNS;
-    CHECK_IN = "SELECT {columns d}, \
+    CHECK_IN = "SELECT given.place, {columns d}, \
         c.fingerprint AS c_fingerprint, c.thumbprint AS c_thumbprint, c.public_key AS c_public_key, \
         c.not_before AS c_not_before, c.not_after AS c_not_after, c.state AS c_state, \
         s.id AS s_id, s.session_id AS s_session_id, s.last_msg_id AS s_last_msg_id, \
@@ -78,7 +106,7 @@ sql! {
         (SELECT count(*) FROM commands q WHERE q.device_id = d.id AND q.finished_at IS NULL) AS open_commands, \
         (SELECT count(*) FROM targets t WHERE t.device_id = d.id AND t.open \
           AND t.state IN ('queued', 'sent', 'installing', 'removing')) AS live_targets \
-        FROM certificates c JOIN devices d ON d.id = c.device_id \
-        LEFT JOIN sessions s ON s.device_id = d.id AND s.session_id = $2 \
-        WHERE c.fingerprint = $1";
+        FROM {rows $1 place bigint, fingerprint blob, session_id text} \
+        JOIN certificates c ON c.fingerprint = given.fingerprint JOIN devices d ON d.id = c.device_id \
+        LEFT JOIN sessions s ON s.device_id = d.id AND s.session_id = given.session_id";
 }

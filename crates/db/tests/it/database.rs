@@ -292,3 +292,78 @@ async fn addresses_that_cannot_work_are_refused_without_showing_secrets() {
     assert!(matches!(nobody, DbError::Unavailable(..)), "{nobody:?}");
     assert!(!format!("{nobody} {nobody:?}").contains("hunter2"));
 }
+
+#[tokio::test]
+async fn a_part_of_a_transaction_is_undone_alone() {
+    on_both(async |db: &Db, make: &Make| {
+        let group = make.group("North", Vec::new());
+        write(db, async |tx| {
+            groups::create(tx, &group).await.unwrap();
+            settings::set(tx, "before", "1").await.unwrap();
+            for key in ["kept", "refused", "also kept", "given up", "last"] {
+                tx.begin_part().await.unwrap();
+                settings::set(tx, key, "1").await.unwrap();
+                if key == "refused" {
+                    assert!(groups::create(tx, &group).await.is_err());
+                }
+                if matches!(key, "refused" | "given up") {
+                    tx.undo_part().await.unwrap();
+                }
+            }
+        })
+        .await;
+        let mut conn = db.read().await.unwrap();
+        let mut stored = Vec::new();
+        for key in ["before", "kept", "refused", "also kept", "given up", "last"] {
+            if settings::find(&mut conn, key).await.unwrap().is_some() {
+                stored.push(key);
+            }
+        }
+        assert_eq!(stored, ["before", "kept", "also kept", "last"]);
+    })
+    .await;
+}
+
+/// Both hold a row that the other one wants next: the part that PostgreSQL ends lets go of its row, so that the other
+/// transaction gets on, and what was done before the part stays.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_part_that_lost_a_deadlock_is_undone_and_the_rest_is_kept() {
+    let Some(server) = test_support::postgres_url() else {
+        println!("left out: SQLite has one writer");
+        return;
+    };
+    let db = test_support::postgres(&server).await;
+    write(&db, async |tx| {
+        settings::set(tx, "a", "0").await.unwrap();
+        settings::set(tx, "b", "0").await.unwrap();
+    })
+    .await;
+    let meeting = Arc::new(tokio::sync::Barrier::new(2));
+    let mut tasks = Vec::new();
+    for (own, keys) in [("first", ["a", "b"]), ("second", ["b", "a"])] {
+        let (db, meeting) = (db.clone(), Arc::clone(&meeting));
+        tasks.push(tokio::spawn(async move {
+            let mut tx = db.begin("test.crossing").await.unwrap();
+            settings::set(&mut tx, own, "1").await.unwrap();
+            tx.begin_part().await.unwrap();
+            settings::set(&mut tx, keys[0], "1").await.unwrap();
+            meeting.wait().await;
+            let lost = settings::set(&mut tx, keys[1], "1").await;
+            if let Err(error) = &lost {
+                assert!(matches!(error, DbError::Contended(_)), "{error:?}");
+                tx.undo_part().await.unwrap();
+            }
+            tx.commit().await.unwrap();
+            lost.is_err()
+        }));
+    }
+    let mut lost = Vec::new();
+    for task in tasks {
+        lost.push(task.await.unwrap());
+    }
+    assert_eq!(lost.iter().filter(|lost| **lost).count(), 1);
+    let mut conn = db.read().await.unwrap();
+    for key in ["first", "second"] {
+        assert!(settings::find(&mut conn, key).await.unwrap().is_some(), "{key}");
+    }
+}

@@ -573,12 +573,12 @@ async fn a_locked_device_is_worked_on_by_one_transaction_at_a_time() {
     on_both(async |db: &Db, make: &Make| {
         let device = make.stored_device(db, "ann@contoso.example").await.id;
         let mut first = db.begin("test").await.unwrap();
-        devices::lock(&mut first, device).await.unwrap();
+        devices::lock(&mut first, &[device]).await.unwrap();
         let second = tokio::spawn({
             let db = db.clone();
             async move {
                 let mut tx = db.begin("test").await.unwrap();
-                devices::lock(&mut tx, device).await.unwrap();
+                devices::lock(&mut tx, &[device]).await.unwrap();
                 devices::find(&mut tx, device).await.unwrap().unwrap().state
             }
         });
@@ -592,7 +592,7 @@ async fn a_locked_device_is_worked_on_by_one_transaction_at_a_time() {
             DeviceState::Leaving,
             "it sees what the first one wrote"
         );
-        write(db, async |tx| devices::lock(tx, make.id()).await.unwrap()).await;
+        write(db, async |tx| devices::lock(tx, &[make.id()]).await.unwrap()).await;
     })
     .await;
 }

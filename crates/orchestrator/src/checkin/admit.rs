@@ -13,7 +13,7 @@ use std::time::Duration;
 pub async fn admit(
     conn: &mut Conn,
     found: Option<CheckIn>,
-    incoming: &Incoming<'_>,
+    incoming: &Incoming,
 ) -> Result<CheckIn, CheckInError> {
     let found = found.ok_or(CheckInError::UnknownDevice)?;
     if !opens_session(&found, incoming) {
@@ -29,7 +29,7 @@ pub async fn admit(
 }
 
 /// A device that has just left may repeat its last message: it has not seen the answer.
-fn opens_session(found: &CheckIn, incoming: &Incoming<'_>) -> bool {
+pub fn opens_session(found: &CheckIn, incoming: &Incoming) -> bool {
     let live =
         found.device.state != DeviceState::Ended && found.certificate.state != CertificateState::Revoked;
     live || found.session.as_ref().is_some_and(|row| is_repeat(row, incoming))
@@ -66,7 +66,7 @@ pub enum Progress {
 }
 
 /// Places a message in its session.
-pub fn progress(row: Option<&SessionRow>, incoming: &Incoming<'_>) -> Progress {
+pub fn progress(row: Option<&SessionRow>, incoming: &Incoming) -> Progress {
     let msg_id = i64::from(incoming.message.header.msg_id);
     match row {
         Some(row) if is_repeat(row, incoming) => Progress::Repeat(row.response.clone()),
@@ -88,7 +88,7 @@ pub fn stored_state(row: &SessionRow) -> Session {
 
 /// The message that opened a session, on its way twice, arrives again while the session goes on: taken for a new
 /// session, it would cost the answers that are under way.
-fn opened_long_ago(row: &SessionRow, incoming: &Incoming<'_>) -> bool {
+fn opened_long_ago(row: &SessionRow, incoming: &Incoming) -> bool {
     let goes_on = || !stored_state(row).sent.is_empty();
     incoming.message.header.msg_id == 1
         && row.opened_digest == Some(incoming.digest)
@@ -96,6 +96,6 @@ fn opened_long_ago(row: &SessionRow, incoming: &Incoming<'_>) -> bool {
         && goes_on()
 }
 
-fn is_repeat(row: &SessionRow, incoming: &Incoming<'_>) -> bool {
+fn is_repeat(row: &SessionRow, incoming: &Incoming) -> bool {
     row.last_msg_id == i64::from(incoming.message.header.msg_id) && row.request_digest == incoming.digest
 }

@@ -16,7 +16,7 @@ use qm_csp::{
 use qm_db::{
     DbError, Tx, certificates, commands, device_apps, devices,
     devices::CheckIn,
-    targets::{self, LiveTarget},
+    targets::{self, LiveTarget, Moves},
 };
 use qm_engine::{
     deployment::{Answer, Change, moved, on_alert, on_answer, on_inventory},
@@ -37,6 +37,10 @@ pub struct Visit<'a> {
     wanted: Vec<Context>,
     /// Jobs were enqueued: the worker should look.
     pub jobs: bool,
+    /// What is to be counted for deployments.
+    pub moves: Moves,
+    /// Commands of administrators that have no end yet.
+    pub(super) open_commands: i64,
     ended: bool,
 }
 
@@ -47,7 +51,7 @@ impl<'a> Visit<'a> {
         tx: &mut Tx,
         found: &CheckIn,
         session: Session,
-        incoming: &Incoming<'_>,
+        incoming: &Incoming,
     ) -> Result<Self, DbError> {
         let live = match found.live_targets {
             0 => Vec::new(),
@@ -63,6 +67,8 @@ impl<'a> Visit<'a> {
             live,
             wanted: Vec::new(),
             jobs: false,
+            moves: Moves::default(),
+            open_commands: found.open_commands,
             ended: found.device.state == DeviceState::Ended,
         };
         if visit.device.state == DeviceState::Provisional {
@@ -290,7 +296,8 @@ impl<'a> Visit<'a> {
             self.session.awaited.insert(target.id);
         }
         let Some(after) = change.target else { return Ok(()) };
-        if !targets::update(tx, &after, target.state).await? {
+        let stored = targets::store_many(tx, &[(&after, target.state)], &mut self.moves).await?;
+        if stored.is_empty() {
             return Ok(());
         }
         tracing::info!(target.id = %after.id, target.state = %after.state, "target moved");

@@ -4,6 +4,7 @@ use super::facts::{MAX_SYNC_VERSION, Visit};
 use qm_core::{
     Timestamp,
     app::LicenseKind,
+    command::Command,
     deployment::Context,
     device::{Device, DeviceState},
 };
@@ -63,9 +64,16 @@ impl Visit<'_> {
             inventory: is_old(self.device.inventory_at, self.now),
             settings: self.settings(),
             apps: apps_due(&self.device, &self.session, self.now),
-            custom: commands::queued(tx, self.device.id, SUSPECT_ATTEMPTS, CUSTOM_LIMIT).await?,
+            custom: self.commands(tx).await?,
             targets,
         })
+    }
+
+    async fn commands(&self, tx: &mut Tx) -> Result<Vec<Command>, DbError> {
+        if self.open_commands == 0 {
+            return Ok(Vec::new());
+        }
+        commands::queued(tx, self.device.id, SUSPECT_ATTEMPTS, CUSTOM_LIMIT).await
     }
 
     /// The settings need to know what the client can do: they follow the inventory.
