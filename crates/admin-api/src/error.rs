@@ -58,8 +58,12 @@ impl ApiError {
             Self::UseCase(UseCaseError::Invalid { .. } | UseCaseError::Package { .. }) => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
-            Self::UseCase(UseCaseError::Unavailable(_)) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::UseCase(UseCaseError::Internal(_)) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::UseCase(UseCaseError::Unavailable(error)) if error.may_pass() => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::UseCase(UseCaseError::Unavailable(_) | UseCaseError::Internal(_)) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
         }
     }
 
@@ -75,26 +79,33 @@ impl ApiError {
             Self::UseCase(UseCaseError::Conflict(_)) => "conflict",
             Self::UseCase(UseCaseError::Invalid { .. }) => "invalid",
             Self::UseCase(UseCaseError::Package { .. }) => "invalid-package",
-            Self::UseCase(UseCaseError::Unavailable(_)) => "unavailable",
-            Self::UseCase(UseCaseError::Internal(_)) => "internal",
+            Self::UseCase(UseCaseError::Unavailable(error)) if error.may_pass() => "unavailable",
+            Self::UseCase(UseCaseError::Unavailable(_) | UseCaseError::Internal(_)) => "internal",
         }
     }
 
     /// What went wrong inside is for the log, not for the caller.
     fn detail(&self) -> String {
         match self {
-            Self::UseCase(UseCaseError::Unavailable(error)) => {
-                tracing::error!(%error, "the database is not available");
+            Self::UseCase(UseCaseError::Unavailable(error)) if error.may_be_stored() => error.to_string(),
+            Self::UseCase(UseCaseError::Unavailable(error)) if error.may_pass() => {
+                tracing::warn!(%error, "a request has to come again");
                 "the database is not available at the moment; try again".to_owned()
+            }
+            Self::UseCase(UseCaseError::Unavailable(error)) => {
+                tracing::error!(%error, "the database refused a statement");
+                INSIDE.to_owned()
             }
             Self::UseCase(UseCaseError::Internal(error)) => {
                 tracing::error!(%error, "a request failed");
-                "the server could not do this; its log says why".to_owned()
+                INSIDE.to_owned()
             }
             other => other.to_string(),
         }
     }
 }
+
+const INSIDE: &str = "the server could not do this; its log says why";
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {

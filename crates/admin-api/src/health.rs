@@ -12,7 +12,7 @@ pub async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// The server can do its work: it is not about to stop, and the database answers.
+/// The server can do its work: it is not about to stop, and the database answers and can be written.
 pub async fn ready(State(api): State<Api>) -> Response {
     if api.orchestrator.is_stopping() {
         return (StatusCode::SERVICE_UNAVAILABLE, "the server is stopping\n").into_response();
@@ -20,8 +20,8 @@ pub async fn ready(State(api): State<Api>) -> Response {
     match api.orchestrator.check_database().await {
         Ok(()) => "ready\n".into_response(),
         Err(error) => {
-            tracing::warn!(%error, "not ready: the database does not answer");
-            (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n").into_response()
+            let headers = [(header::RETRY_AFTER, "10")];
+            (StatusCode::SERVICE_UNAVAILABLE, headers, format!("{error}\n")).into_response()
         }
     }
 }

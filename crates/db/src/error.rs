@@ -124,6 +124,11 @@ impl DbError {
         }
     }
 
+    /// Whether what was asked for may be stored nevertheless.
+    pub const fn may_be_stored(&self) -> bool {
+        matches!(self, Self::Uncertain(_))
+    }
+
     /// Whether the same may work a moment later.
     pub const fn may_pass(&self) -> bool {
         matches!(self, Self::Contended(_)) || self.outage().is_some()

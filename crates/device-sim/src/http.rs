@@ -45,6 +45,8 @@ pub(crate) struct Answer {
     pub(crate) content_type: Option<String>,
     /// As the header says, not as counted.
     pub(crate) content_length: Option<u64>,
+    /// `Retry-After`.
+    pub(crate) retry_after: Option<String>,
     /// `Transfer-Encoding` or `Content-Encoding`, where there is one.
     pub(crate) coding: Option<String>,
     pub(crate) body: Bytes,
@@ -58,9 +60,21 @@ impl Answer {
             status: status.as_u16(),
             content_type: text(header::CONTENT_TYPE),
             content_length: text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok()),
+            retry_after: text(header::RETRY_AFTER),
             coding: text(header::TRANSFER_ENCODING).or_else(|| text(header::CONTENT_ENCODING)),
             body,
         }
+    }
+
+    /// A server that cannot answer now has to say when to come again.
+    pub(crate) fn check_retry(&self, watch: &mut Watch) {
+        let seconds = self
+            .retry_after
+            .as_ref()
+            .and_then(|text| text.parse::<u32>().ok());
+        watch.check(self.status != 503 || seconds.is_some(), Rule::RetryAfter, || {
+            format!("503 with {:?}", self.retry_after)
+        });
     }
 
     /// What every answer to a device has to have: a length that is true, and no coding.
@@ -156,12 +170,30 @@ mod tests {
     }
 
     #[test]
+    fn a_503_without_the_seconds_to_wait_is_noted() {
+        let mut watch = Watch::default();
+        for (retry_after, noted) in [(Some("60"), 0), (None, 1), (Some("soon"), 2)] {
+            let answer = Answer {
+                status: 503,
+                content_type: None,
+                content_length: Some(0),
+                retry_after: retry_after.map(str::to_owned),
+                coding: None,
+                body: Bytes::new(),
+            };
+            answer.check_retry(&mut watch);
+            assert_eq!(watch.rules(), vec![Rule::RetryAfter; noted]);
+        }
+    }
+
+    #[test]
     fn an_answer_without_its_length_or_with_a_coding_is_noted() {
         let mut watch = Watch::default();
         let answer = Answer {
             status: 200,
             content_type: None,
             content_length: Some(3),
+            retry_after: None,
             coding: Some("chunked".to_owned()),
             body: Bytes::from_static(b"four"),
         };

@@ -50,6 +50,7 @@ pub(crate) fn soap_answer(status: u16, body: &str) -> Answer {
         status,
         content_type: Some("application/soap+xml; charset=utf-8".to_owned()),
         content_length: u64::try_from(body.len()).ok(),
+        retry_after: None,
         coding: None,
         body: Bytes::copy_from_slice(body.as_bytes()),
     }

@@ -78,6 +78,8 @@ pub enum Rule {
     Replay,
     /// `./User` commands while nobody with an account here is signed in, or scopes mixed in one `Atomic`.
     Scope,
+    /// A 503 without the seconds after which to come again.
+    RetryAfter,
     /// `SSLCLIENTCERTSEARCHCRITERIA` does not find the certificate.
     SearchCriteria,
     /// `StoreInstall` before the user held a seat.

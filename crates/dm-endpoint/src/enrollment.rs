@@ -10,7 +10,7 @@ use qm_enrollment::{
     Answer, AuthPolicy, Correlation, DiscoverRequest, GetPolicies, GetPoliciesResponse, Operation,
     RequestSecurityToken, RequestSecurityTokenResponseCollection, Services, is_soap,
 };
-use qm_orchestrator::Orchestrator;
+use qm_orchestrator::{EnrollError, Orchestrator};
 use std::sync::Arc;
 
 type Server = State<Arc<Orchestrator>>;
@@ -48,10 +48,10 @@ pub async fn policies(State(server): Server, headers: HeaderMap, body: Bytes) ->
         Err(rejected) => return sent(rejected.answer(activity_id)),
     };
     let correlation = request.correlation(activity_id);
-    sent(match server.may_enroll(&request.credential).await {
-        Ok(()) => GetPoliciesResponse::default().encode(correlation),
-        Err(fault) => fault.encode(Operation::GetPolicies, correlation),
-    })
+    match server.may_enroll(&request.credential).await {
+        Ok(()) => sent(GetPoliciesResponse::default().encode(correlation)),
+        Err(error) => refused(&server, &error, Operation::GetPolicies, correlation),
+    }
 }
 
 /// `RequestSecurityToken`: the certificate and the provisioning document.
@@ -65,16 +65,32 @@ pub async fn enroll(State(server): Server, headers: HeaderMap, body: Bytes) -> R
         Err(rejected) => return sent(rejected.answer(activity_id)),
     };
     let correlation: Correlation<'_> = request.correlation(activity_id);
-    sent(match server.enroll(&request).await {
+    match server.enroll(&request).await {
         Ok(document) => {
             let created_at = server.now();
-            RequestSecurityTokenResponseCollection { document, created_at }.encode(correlation)
+            sent(RequestSecurityTokenResponseCollection { document, created_at }.encode(correlation))
         }
-        Err(fault) => {
-            tracing::info!(activity.id = %activity_id, fault = ?fault.kind, "enrollment refused");
-            fault.encode(Operation::RequestSecurityToken, correlation)
+        Err(error) => refused(&server, &error, Operation::RequestSecurityToken, correlation),
+    }
+}
+
+/// A fault would tell the user that enrollment has failed; a server that is busy is asked again.
+fn refused(
+    server: &Orchestrator,
+    error: &EnrollError,
+    operation: Operation,
+    correlation: Correlation<'_>,
+) -> Response {
+    match error {
+        EnrollError::Refused(fault) => {
+            tracing::info!(activity.id = %correlation.activity_id, fault = ?fault.kind, "enrollment refused");
+            sent(fault.encode(operation, correlation))
         }
-    })
+        EnrollError::Unavailable(error) => {
+            server.note_database(error);
+            crate::come_again()
+        }
+    }
 }
 
 fn services(server: &Orchestrator) -> Services {

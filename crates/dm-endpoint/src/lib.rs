@@ -11,8 +11,13 @@ mod enrollment;
 mod manage;
 mod path;
 
-use axum::{Router, extract::DefaultBodyLimit, routing};
-use http::StatusCode;
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    response::{IntoResponse as _, Response},
+    routing,
+};
+use http::{StatusCode, header};
 use qm_orchestrator::Orchestrator;
 use std::{sync::Arc, time::Duration};
 use tower_http::{catch_panic::CatchPanicLayer, timeout::TimeoutLayer};
@@ -53,6 +58,11 @@ pub fn management_routes(orchestrator: Arc<Orchestrator>) -> Router {
         .layer(DefaultBodyLimit::max(MANAGEMENT_LIMIT))
         .with_state(orchestrator);
     finished(in_time(routes, MANAGEMENT_TIME))
+}
+
+/// The database is not available: nothing was done, and the same may be asked again in a minute.
+fn come_again() -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "60")]).into_response()
 }
 
 /// A client that never ends its message holds no connection for ever. What is answered already, like package content,

@@ -27,7 +27,7 @@ pub async fn check_in(
     };
     match orchestrator.check_in(&certificate.0, encoding, &body).await {
         Ok(reply) => answer(encoding, reply),
-        Err(error) => refuse(&error),
+        Err(error) => refuse(&orchestrator, &error),
     }
 }
 
@@ -50,13 +50,13 @@ fn answer(encoding: Encoding, reply: Vec<u8>) -> Response {
     (headers, reply).into_response()
 }
 
-fn refuse(error: &CheckInError) -> Response {
+fn refuse(orchestrator: &Orchestrator, error: &CheckInError) -> Response {
     match error {
         CheckInError::Malformed(_) => StatusCode::BAD_REQUEST.into_response(),
         CheckInError::UnknownDevice | CheckInError::ForeignSource => StatusCode::FORBIDDEN.into_response(),
         CheckInError::Unavailable(error) => {
-            tracing::error!(%error, "a check-in could not be stored");
-            (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "60")]).into_response()
+            orchestrator.note_database(error);
+            crate::come_again()
         }
     }
 }

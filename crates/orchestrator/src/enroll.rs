@@ -14,50 +14,70 @@ use qm_enrollment::{
 use qm_pki::{CertificateRequest, IssuedCertificate, VALIDITY};
 use std::{collections::BTreeMap, num::NonZeroU16};
 
+/// Why nobody was enrolled.
+#[derive(Debug, thiserror::Error)]
+pub enum EnrollError {
+    /// For a reason that the device is told.
+    #[error(transparent)]
+    Refused(#[from] Fault),
+    /// The database cannot be used at the moment; the same request may succeed later.
+    #[error(transparent)]
+    Unavailable(DbError),
+}
+
+/// What is no passing trouble of the database is a failure behind the service.
+impl From<DbError> for EnrollError {
+    fn from(error: DbError) -> Self {
+        if error.may_pass() {
+            return Self::Unavailable(error);
+        }
+        tracing::error!(%error, "an enrollment could not be stored");
+        Self::Refused(Fault::new(
+            FaultKind::EnrollmentServer,
+            "The server cannot store the enrollment; its log says why.",
+        ))
+    }
+}
+
 impl Orchestrator {
     /// The provisioning document for a request, or the fault to send. Everything is committed before it returns: the
     /// device's first session can begin within a second. A repeated request (same token, `DeviceID` and key) gets the
     /// same document.
-    pub async fn enroll(&self, request: &RequestSecurityToken) -> Result<Secret<Vec<u8>>, Fault> {
+    pub async fn enroll(&self, request: &RequestSecurityToken) -> Result<Secret<Vec<u8>>, EnrollError> {
         let (upn, password) = request.credential.on_premises()?;
         let token = self.token_of(&upn, password.expose()).await?;
         let TokenRequest::Issue { pkcs10, device_id } = &request.request else {
             return Err(Fault::new(
                 FaultKind::NotSupported,
                 "This server does not renew certificates yet; enroll again.",
-            ));
+            )
+            .into());
         };
         let csr = CertificateRequest::parse(pkcs10)
             .map_err(|error| Fault::new(FaultKind::CertificateRequest, error.to_string()))?;
-        if let Some(document) = self
-            .repeated(&token, device_id, &csr)
-            .await
-            .map_err(unavailable)?
-        {
+        if let Some(document) = self.repeated(&token, device_id, &csr).await? {
             return Ok(document);
         }
         if token.expires_at <= self.clock.now() {
-            return Err(refused("The enrollment token has expired; ask for a new one."));
+            return Err(refused("The enrollment token has expired; ask for a new one.").into());
         }
         self.issue(&token, device_id, &csr, &request.context).await
     }
 
     /// Whether a request for the enrollment policy comes from somebody who has a token.
-    pub async fn may_enroll(&self, credential: &Credential) -> Result<(), Fault> {
+    pub async fn may_enroll(&self, credential: &Credential) -> Result<(), EnrollError> {
         let (upn, password) = credential.on_premises()?;
         self.token_of(&upn, password.expose()).await.map(|_| ())
     }
 
-    async fn token_of(&self, upn: &str, password: &str) -> Result<EnrollmentToken, Fault> {
-        let mut conn = self.db.read().await.map_err(unavailable)?;
-        let token = enrollment_tokens::find_by_hash(&mut conn, &digest(password))
-            .await
-            .map_err(unavailable)?;
+    async fn token_of(&self, upn: &str, password: &str) -> Result<EnrollmentToken, EnrollError> {
+        let mut conn = self.db.read().await?;
+        let token = enrollment_tokens::find_by_hash(&mut conn, &digest(password)).await?;
         match token {
             Some(token) if token.upn == upn => Ok(token),
             _ => {
                 tracing::warn!("enrollment refused: unknown token, or a token of another user");
-                Err(refused("User name and enrollment token do not belong together."))
+                Err(refused("User name and enrollment token do not belong together.").into())
             }
         }
     }
@@ -84,7 +104,7 @@ impl Orchestrator {
         dm_id: &str,
         csr: &CertificateRequest,
         context: &ContextItems,
-    ) -> Result<Secret<Vec<u8>>, Fault> {
+    ) -> Result<Secret<Vec<u8>>, EnrollError> {
         let now = self.clock.now();
         let device = new_device(DeviceId::new(now, &self.rng), token, dm_id, context, now);
         let issued = self
@@ -114,8 +134,10 @@ impl Orchestrator {
                 tracing::info!(device.id = %device.id, device.kind = %device.kind, "device enrolled");
                 Ok(document)
             }
-            // The very same request may have been answered meanwhile: devices repeat it when a connection breaks.
-            Err(reason) => match self.repeated(token, dm_id, csr).await.map_err(unavailable)? {
+            Err(NotStored::Database(error @ DbError::Unavailable(..))) => Err(error.into()),
+            // The very same request may have been answered meanwhile: devices repeat it when a connection breaks. Or it was
+            // stored, and only the commit's answer was lost.
+            Err(reason) => match self.repeated(token, dm_id, csr).await? {
                 Some(document) => Ok(document),
                 None => Err(reason.into()),
             },
@@ -192,20 +214,18 @@ impl From<DbError> for NotStored {
     }
 }
 
-impl From<NotStored> for Fault {
+impl From<NotStored> for EnrollError {
     fn from(reason: NotStored) -> Self {
         match reason {
             NotStored::TokenSpent => {
-                refused("The enrollment token has been used up or has expired; ask for a new one.")
+                refused("The enrollment token has been used up or has expired; ask for a new one.").into()
             }
             NotStored::KeyOfAnother => {
                 tracing::warn!("enrollment refused: the key is certified for another device");
-                Self::new(
-                    FaultKind::CertificateRequest,
-                    "The key belongs to another device; create a new one.",
-                )
+                let text = "The key belongs to another device; create a new one.";
+                Fault::new(FaultKind::CertificateRequest, text).into()
             }
-            NotStored::Database(error) => unavailable(error),
+            NotStored::Database(error) => error.into(),
         }
     }
 }
@@ -267,13 +287,4 @@ fn new_device(
 
 fn refused(text: &str) -> Fault {
     Fault::new(FaultKind::Authentication, text)
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err takes")]
-fn unavailable(error: DbError) -> Fault {
-    tracing::error!(%error, "an enrollment could not be stored");
-    Fault::new(
-        FaultKind::EnrollmentServer,
-        "The server cannot store the enrollment at the moment; try again later.",
-    )
 }

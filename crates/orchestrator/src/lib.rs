@@ -21,6 +21,7 @@ pub mod groups;
 pub mod idempotency;
 mod last_seen;
 mod materials;
+mod outage;
 mod seats;
 pub mod store;
 pub mod tokens;
@@ -28,11 +29,12 @@ pub mod uploads;
 pub mod worker;
 
 pub use access::Caller;
+pub use enroll::EnrollError;
 pub use error::UseCaseError;
 
 use qm_content::{ContentStore, LinkSigner};
 use qm_core::{Clock, Rng};
-use qm_db::{Db, DbError};
+use qm_db::Db;
 use qm_pki::CertificateAuthority;
 use qm_store_sync::StoreSync;
 use std::{
@@ -97,6 +99,7 @@ pub struct Orchestrator {
     pub(crate) rng: Rng,
     pub(crate) settings: Settings,
     pub(crate) last_seen: last_seen::LastSeen,
+    pub(crate) outages: outage::Outages,
     /// The server is about to stop.
     stopping: AtomicBool,
     pub(crate) line: checkin::shared::Line,
@@ -118,6 +121,7 @@ impl Orchestrator {
             settings,
         } = parts;
         let last_seen = last_seen::LastSeen::default();
+        let outages = outage::Outages::default();
         let wake = worker::Wake::default();
         let line = checkin::shared::Line::new(&db);
         Arc::new(Self {
@@ -130,6 +134,7 @@ impl Orchestrator {
             rng,
             settings,
             last_seen,
+            outages,
             stopping: AtomicBool::new(false),
             line,
             wake,
@@ -166,8 +171,8 @@ impl Orchestrator {
         &self.settings.enrollment_url
     }
 
-    /// Whether the database answers.
-    pub async fn check_database(&self) -> Result<(), DbError> {
-        self.db.ping().await
+    /// The database.
+    pub const fn database(&self) -> &Db {
+        &self.db
     }
 }

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use axum::Router;
 use clap::Args;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use qm_db::SoleServer;
+use qm_db::{Db, SoleServer};
 use qm_orchestrator::{Orchestrator, worker};
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{
@@ -154,6 +154,11 @@ impl Running {
         self.listeners
             .spawn(listener::serve(name, socket, tls, router, self.ending.clone()));
         Ok(())
+    }
+
+    /// The database.
+    pub fn database(&self) -> &Db {
+        self.orchestrator.database()
     }
 
     /// Reads the certificate files again.

@@ -62,6 +62,32 @@ pub async fn stages(devices: u64, seats: u64) -> Result<Vec<Stage>> {
     Ok(stages)
 }
 
+/// A stage on a PostgreSQL server that the test has to itself.
+pub async fn stage_on(url: &str, devices: u64) -> Result<Stage> {
+    let options = Options {
+        devices,
+        seats: 0,
+        database: Some(url.to_owned()),
+    };
+    Ok(Stage {
+        engine: "postgres",
+        scene: Scene::set(&options).await?,
+    })
+}
+
+/// The stage on SQLite alone.
+pub async fn embedded_stage(devices: u64) -> Result<Stage> {
+    let options = Options {
+        devices,
+        seats: 0,
+        database: None,
+    };
+    Ok(Stage {
+        engine: "sqlite",
+        scene: Scene::set(&options).await?,
+    })
+}
+
 const PAUSE: Duration = Duration::from_millis(50);
 /// How many pauses the server may take for what it does by itself: 20 seconds.
 const PATIENCE: usize = 400;
@@ -124,6 +150,20 @@ impl Stage {
             tokio::time::sleep(PAUSE).await;
         }
         bail!("it did not come to pass")
+    }
+
+    /// Waits until the server says that it is ready; what it said before, if it was not.
+    pub async fn ready(&self) -> Result<String> {
+        let mut said = String::new();
+        for _ in 0..PATIENCE {
+            let answer = self.api.get("/readyz").await?;
+            if answer.status() == 200 {
+                return Ok(said);
+            }
+            said = answer.text().await?;
+            tokio::time::sleep(PAUSE).await;
+        }
+        bail!("the server is not ready: {said}")
     }
 
     /// Every device calls in once.

@@ -121,6 +121,7 @@ pub(super) fn open(
     watch: &mut Watch,
 ) -> Result<Opened, SimError> {
     answer.check_transfer(watch);
+    answer.check_retry(watch);
     let envelope = match Element::parse(&answer.body) {
         Ok(envelope) if envelope.is(names::SOAP, "Envelope") => envelope,
         _ if answer.status != 200 => return Err(SimError::Refused(answer.status)),

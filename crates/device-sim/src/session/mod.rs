@@ -109,6 +109,7 @@ impl Session {
             "session {} message {}",
             self.report.session_id, self.header.msg_id
         ));
+        answer.check_retry(context.watch);
         if answer.status != 200 {
             return Next::End(Ended::Refused(answer.status));
         }

@@ -37,7 +37,8 @@ pub async fn run(server: Arc<Orchestrator>, stop: CancellationToken) {
         work(Arc::clone(&server), 1, stop.clone()),
         work(Arc::clone(&server), 2, stop.clone()),
         repeat(Arc::clone(&server), stop.clone()),
-        write_behind(server, stop),
+        write_behind(Arc::clone(&server), stop.clone()),
+        server.look_after_database(&stop),
     );
 }
 
@@ -48,7 +49,11 @@ async fn work(server: Arc<Orchestrator>, lane: usize, stop: CancellationToken) {
         let worked = match server.run_due_jobs_until(kinds, &stop).await {
             Ok(worked) => worked,
             Err(error) => {
-                tracing::warn!(%error, "background work has to wait for the database");
+                server.note_database(&error);
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = server.outages.over() => {}
+                }
                 false
             }
         };
@@ -65,11 +70,11 @@ async fn work(server: Arc<Orchestrator>, lane: usize, stop: CancellationToken) {
 async fn repeat(server: Arc<Orchestrator>, stop: CancellationToken) {
     loop {
         if let Err(error) = server.run_schedule().await {
-            tracing::warn!(%error, "housekeeping has to wait for the database");
+            server.note_database(&error);
         }
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(schedule::EVERY) => {}
+            () = tokio::time::sleep(schedule::EVERY) => server.outages.over().await,
         }
     }
 }
@@ -81,7 +86,11 @@ async fn write_behind(server: Arc<Orchestrator>, stop: CancellationToken) {
             () = tokio::time::sleep(LAST_SEEN) => false,
         };
         if let Err(error) = server.flush_last_seen().await {
-            tracing::warn!(%error, "last_seen has to wait for the database");
+            server.note_database(&error);
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = server.outages.over() => {}
+            }
         }
         if stopping {
             return;

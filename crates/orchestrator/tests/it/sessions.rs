@@ -16,6 +16,7 @@ use qm_core::{
 use qm_db::seats;
 use qm_enrollment::{Credential, FaultKind, TokenRequest};
 use qm_orchestrator::{
+    EnrollError,
     checkin::CheckInError,
     commands::Request,
     deployments::{Control, Request as Deploy},
@@ -65,6 +66,14 @@ fn alert(code: u32, kind: &str, source: Option<&str>, data: &str) -> Alert {
     }
 }
 
+/// What the device is told.
+fn told(error: EnrollError) -> FaultKind {
+    match error {
+        EnrollError::Refused(fault) => fault.kind,
+        EnrollError::Unavailable(error) => panic!("{error}"),
+    }
+}
+
 #[tokio::test]
 async fn an_enrollment_is_repeated_with_the_same_document_and_used_once() {
     for server in servers().await {
@@ -79,8 +88,8 @@ async fn an_enrollment_is_repeated_with_the_same_document_and_used_once() {
             request("nils@fabrik.example", &token, "DEVICE-1"),
             request("mara@fabrik.example", "no such token", "DEVICE-1"),
         ] {
-            let fault = server.orchestrator.enroll(&wrong).await.unwrap_err();
-            assert_eq!(fault.kind, FaultKind::Authentication, "{}", server.engine);
+            let refused = server.orchestrator.enroll(&wrong).await.unwrap_err();
+            assert_eq!(told(refused), FaultKind::Authentication, "{}", server.engine);
         }
         server.clock.advance(2 * DAY);
         assert_eq!(
@@ -144,8 +153,8 @@ async fn a_key_is_not_certified_for_a_second_device() {
             }
             (other, _) => other,
         };
-        let fault = server.orchestrator.enroll(&stolen).await.unwrap_err();
-        assert_eq!(fault.kind, FaultKind::CertificateRequest, "{}", server.engine);
+        let refused = server.orchestrator.enroll(&stolen).await.unwrap_err();
+        assert_eq!(told(refused), FaultKind::CertificateRequest, "{}", server.engine);
         // The refusal did not use the token up.
         let Credential::Username { password, .. } = &stolen.credential else {
             panic!("on premises")

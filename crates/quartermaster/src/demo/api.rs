@@ -42,6 +42,11 @@ impl Api {
             .token)
     }
 
+    /// Whatever is at an address of the admin listener, outside the API: `/readyz`.
+    pub async fn get(&self, path: &str) -> Result<reqwest::Response> {
+        Ok(self.client.get(format!("{}{path}", self.base)).send().await?)
+    }
+
     /// Starts a synchronization with the Store.
     pub async fn synchronize(&self) -> Result<()> {
         self.call::<Value>(Method::POST, "/store/sync", None)

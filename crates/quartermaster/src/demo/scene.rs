@@ -92,6 +92,11 @@ impl Scene {
         Ok(scene)
     }
 
+    /// The server's database.
+    pub fn database(&self) -> &Db {
+        self.server.database()
+    }
+
     /// A device to be, with a fresh enrollment token of its user.
     pub async fn device_options(&self, upn: &str) -> Result<DeviceOptions> {
         let token = self.api.enrollment_token(upn).await?;
