@@ -315,7 +315,10 @@ fn manage(seen: &Seen, address: SocketAddr, script: &mut Script) -> Reply {
         return plain(403, Vec::new());
     }
     if let Some(status) = script.refusal {
-        return plain(status, Vec::new());
+        return Reply {
+            headers: vec![("Retry-After", "60".to_owned())],
+            ..plain(status, Vec::new())
+        };
     }
     let media_type = vec![("Content-Type", "application/vnd.syncml.dm+xml".to_owned())];
     if let Some((body, reply)) = script
