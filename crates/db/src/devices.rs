@@ -216,7 +216,7 @@ pub async fn want_apps(tx: &mut Tx, ids: &[DeviceId], contexts: &[Context]) -> R
         .map(|_| ())
 }
 
-fn read(row: Row<'_>) -> Result<Device, DbError> {
+pub(crate) fn read(row: Row<'_>) -> Result<Device, DbError> {
     Ok(Device {
         id: row.get("id")?,
         state: row.get("state")?,
@@ -242,7 +242,7 @@ fn read(row: Row<'_>) -> Result<Device, DbError> {
     })
 }
 
-const COLUMNS: &str = "id, state, end_reason, dm_id, hardware_id, name, upn, kind, enrolled_at, ended_at, os_version, \
+pub(crate) const COLUMNS: &str = "id, state, end_reason, dm_id, hardware_id, name, upn, kind, enrolled_at, ended_at, os_version, \
     manufacturer, model, architecture, last_seen_at, inventory_at, settings_at, apps_read_at, user_apps_read_at, \
     apps_due, details";
 

@@ -4,6 +4,10 @@
 //!   one JSON text, PostgreSQL from one array for each column; both beat row-by-row statements by far.
 //! - `{for_update}`, `{skip_locked}`: PostgreSQL waits for whoever else changes these rows, or passes over them; SQLite
 //!   has one writer anyway. Rows that only refer to a locked one (foreign keys) may be stored meanwhile.
+//! - `{uuid_v7 $3}`: a new id, made at the moment that the parameter tells, by the database's own random source: for rows
+//!   that are made from rows.
+//! - `{selected}`: the devices of a [`Selection`](crate::selection::Selection), each once; `{kind d}`: the
+//!   [`Kind`](crate::selection::Kind) of a device.
 //! - `{columns}`, `{columns d}`: the module's column list, for brevity only.
 
 use crate::{
@@ -33,6 +37,9 @@ pub(crate) fn expand(engine: Engine, text: &str, columns: &str) -> String {
             ("columns", "") => out.push_str(columns),
             ("columns", table) => out.push_str(&qualified(columns, table)),
             ("rows", spec) => out.push_str(&row_source(engine, spec)),
+            ("uuid_v7", moment) => out.push_str(&uuid_v7(engine, moment)),
+            ("selected", "") => out.push_str(&expand(engine, SELECTED, "")),
+            ("kind", table) => out.push_str(&kind(table)),
             ("for_update", "") if engine == Engine::Postgres => out.push_str("FOR NO KEY UPDATE"),
             ("skip_locked", "") if engine == Engine::Postgres => out.push_str("FOR UPDATE SKIP LOCKED"),
             ("for_update" | "skip_locked", "") => {}
@@ -42,6 +49,29 @@ pub(crate) fn expand(engine: Engine, text: &str, columns: &str) -> String {
     }
     out + rest
 }
+
+/// 48 bits of time, the version, 12 random bits, the variant, 62 random bits (RFC 9562 5.7).
+fn uuid_v7(engine: Engine, moment: &str) -> String {
+    match engine {
+        Engine::Sqlite => format!(
+            "unhex(printf('%012x7', {moment}) || substr(hex(randomblob(2)), 2) || \
+             substr('89ab', 1 + (random() & 3), 1) || substr(hex(randomblob(8)), 2))"
+        ),
+        // A random UUID has its variant and its random bits at the same places.
+        Engine::Postgres => format!(
+            "decode(lpad(to_hex(CAST({moment} AS bigint)), 12, '0') || '7' || \
+             substr(replace(CAST(gen_random_uuid() AS text), '-', ''), 14), 'hex')"
+        ),
+    }
+}
+
+fn kind(table: &str) -> String {
+    format!("coalesce({table}.architecture, '') || ' ' || coalesce({table}.os_version, '')")
+}
+
+const SELECTED: &str = "(SELECT given.id FROM {rows $1 id blob} \
+    UNION SELECT m.device_id FROM group_members m WHERE m.group_id IN (SELECT given.id FROM {rows $2 id blob}) \
+    UNION SELECT u.id FROM devices u WHERE u.upn IN (SELECT given.upn FROM {rows $3 upn text})) AS selected";
 
 fn qualified(columns: &str, table: &str) -> String {
     let names: Vec<_> = columns

@@ -39,6 +39,7 @@ mod paging;
 mod param;
 mod row;
 pub mod seats;
+pub mod selection;
 pub mod sessions;
 pub mod settings;
 mod sole;

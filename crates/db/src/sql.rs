@@ -70,11 +70,13 @@ pub(crate) fn statements() -> impl Iterator<Item = &'static Sql> {
         crate::packages::STATEMENTS,
         crate::seats::STATEMENTS,
         crate::seats::reasons::STATEMENTS,
+        crate::selection::STATEMENTS,
         crate::sessions::STATEMENTS,
         crate::settings::STATEMENTS,
         crate::store_status::STATEMENTS,
         crate::targets::STATEMENTS,
         crate::targets::queries::STATEMENTS,
+        crate::targets::rollout::STATEMENTS,
     ]
     .into_iter()
     .flatten()

@@ -2,11 +2,13 @@
 //! to [`count`] for the deployment.
 
 pub(crate) mod queries;
+pub(crate) mod rollout;
 
 pub use queries::{
     LiveTarget, apps_awaiting_seats, apps_with_planned, awaiting_seats, find, in_states, installed_of, list,
     live_for_device, live_of_app, overdue, planned,
 };
+pub use rollout::{Judged, claim_seats, insert_selected};
 
 use crate::{
     db::Tx,
@@ -143,7 +145,7 @@ pub async fn count(tx: &mut Tx, moves: &Moves) -> Result<(), DbError> {
     Ok(())
 }
 
-fn read(row: Row<'_>) -> Result<Target, DbError> {
+pub(crate) fn read(row: Row<'_>) -> Result<Target, DbError> {
     Ok(Target {
         id: row.get("id")?,
         deployment_id: row.get("deployment_id")?,

@@ -39,7 +39,7 @@ impl Orchestrator {
             .iter()
             .filter(|s| !matches!(s.state, SeatState::Assigned | SeatState::Assigning))
         {
-            seats::set_state(tx, seat.id, seat.state, SeatState::Assigning, REASON, now).await?;
+            seats::set_state(tx, seat.id, seat.state, SeatState::Assigning, SEAT_REASON, now).await?;
         }
         let by_user: HashMap<&str, SeatId> = held.iter().map(|seat| (seat.upn.as_str(), seat.id)).collect();
         let reasons: Vec<_> = wanted
@@ -48,7 +48,7 @@ impl Orchestrator {
             .collect();
         seats::add_reasons(tx, &reasons).await?;
         let ids: Vec<_> = held.iter().map(|seat| seat.id).collect();
-        seats::set_reason(tx, &ids, REASON).await
+        seats::set_reason(tx, &ids, SEAT_REASON).await
     }
 
     fn claim(&self, app_id: AppId, upn: String, now: Timestamp) -> Seat {
@@ -58,7 +58,7 @@ impl Orchestrator {
             app_id,
             upn,
             state: SeatState::Assigning,
-            reason: REASON.to_owned(),
+            reason: SEAT_REASON.to_owned(),
             since: now,
             attempts: 0,
         }
@@ -196,4 +196,5 @@ fn users(targets: &[Target]) -> Vec<String> {
     users
 }
 
-const REASON: &str = "needed by deployments";
+/// Why seats are held, for people.
+pub const SEAT_REASON: &str = "needed by deployments";

@@ -1,7 +1,11 @@
 //! Pause, resume, cancel, retry.
 
 use super::{DeploymentDetail, create::detail_of};
-use crate::{Caller, Orchestrator, UseCaseError, audit, devices::release_seat_reason, materials::Catalogue};
+use crate::{
+    Caller, Orchestrator, UseCaseError, audit,
+    devices::release_seat_reason,
+    materials::{Catalogue, profile},
+};
 use qm_core::{
     DeploymentId, TargetId, Timestamp,
     app::App,
@@ -100,9 +104,10 @@ impl Orchestrator {
 
     async fn resume(&self, tx: &mut Tx, deployment: &Deployment, now: Timestamp) -> Result<(), DbError> {
         deployments::set_state(tx, deployment.id, DeploymentState::Active).await?;
-        for target in all(tx, deployment.id, LIVE).await? {
-            targets::update(tx, &renewed(&target, now), target.state).await?;
-        }
+        let live = all(tx, deployment.id, LIVE).await?;
+        let fresh: Vec<_> = live.iter().map(|target| renewed(target, now)).collect();
+        let pairs: Vec<_> = fresh.iter().map(|target| (target, target.state)).collect();
+        targets::update_many(tx, &pairs).await?;
         let waiting = all(tx, deployment.id, &[TargetState::AwaitingSeat]).await?;
         self.claim_seats(tx, &waiting, now).await?;
         self.enqueue(tx, JobKind::Seats, deployment.app_id, now).await?;
@@ -113,9 +118,8 @@ impl Orchestrator {
 
     /// What the device has been told already cannot be called back; its target ends here all the same.
     async fn cancel(&self, tx: &mut Tx, deployment: &Deployment, now: Timestamp) -> Result<(), DbError> {
-        for target in all(tx, deployment.id, LIVE).await? {
-            self.cancel_target(tx, &target, None, now).await?;
-        }
+        let live = all(tx, deployment.id, LIVE).await?;
+        self.cancel_targets(tx, &live, &None, now).await?;
         deployments::set_state(tx, deployment.id, DeploymentState::Cancelled)
             .await
             .map(|_| ())
@@ -164,7 +168,7 @@ impl Orchestrator {
             if !targets::update(tx, &planned, target.state).await? {
                 continue;
             }
-            let verdict = super::verdict(tx, &mut catalogue, app, &planned, device).await?;
+            let verdict = super::verdict(tx, &mut catalogue, app, &planned, profile(device)).await?;
             let Some(next) = verdict.state().and_then(|state| moved(&planned, state, now)) else {
                 again.push(planned);
                 continue;

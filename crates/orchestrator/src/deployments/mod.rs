@@ -3,7 +3,7 @@
 mod control;
 mod create;
 mod plan;
-mod selection;
+mod rollout;
 mod verdict;
 
 pub use control::Control;

@@ -1,10 +1,6 @@
 //! The dry run of a deployment: reads, judges, changes nothing.
 
-use super::{
-    Request,
-    create::{find_app, refuse_doubles},
-    selection::select,
-};
+use super::{Request, create::find_app, rollout::Rollout};
 use crate::{
     Orchestrator, UseCaseError,
     materials::{ASSUMED, Catalogue, license_for, profile},
@@ -13,17 +9,18 @@ use qm_core::{
     DeploymentId, DeviceId,
     app::{App, LicenseKind},
     command::Verb,
-    deployment::{Context, Deployment, DeploymentState, Intent, Target, TargetState},
+    deployment::{Context, Deployment, DeploymentState, Intent, Target},
     device::Device,
-    seat::SeatState,
 };
-use qm_db::{Conn, DbError, seats};
+use qm_db::{
+    Conn, DbError,
+    selection::{self, Kind},
+};
 use qm_engine::{
     applicability::{DeviceProfile, choose},
     deployment::commands,
     session::Step,
 };
-use std::collections::{BTreeSet, HashMap};
 
 /// What a deployment would do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +56,6 @@ impl Orchestrator {
         let mut conn = self.db.read().await?;
         let now = self.clock.now();
         let app = find_app(&mut conn, &request).await?;
-        let devices = select(&mut conn, &request).await?;
         let deployment = Deployment {
             id: DeploymentId::new(now, &self.rng),
             app_id: app.id,
@@ -68,42 +64,51 @@ impl Orchestrator {
             state: DeploymentState::Active,
             created_at: now,
         };
-        let mut judged = self.judged(&mut conn, &app, &deployment, &devices, now).await?;
-        refuse_doubles(&mut conn, &mut judged, now).await?;
-        let (refused, fitting): (Vec<_>, Vec<_>) = judged
-            .into_iter()
-            .partition(|target| target.state == TargetState::NotApplicable);
-        let by_id: HashMap<_, _> = devices.iter().map(|device| (device.id, device)).collect();
-        let example = fitting
-            .first()
-            .and_then(|target| Some((target, *by_id.get(&target.device_id)?)));
-        let mut catalogue = Catalogue::default();
-        let (bytes_per_device, commands) = match example {
-            Some((target, device)) => {
-                self.example(&mut conn, &mut catalogue, &app, target, device)
-                    .await?
-            }
-            None => (0, Vec::new()),
-        };
+        let rollout = self.rollout(&mut conn, &app, &deployment, &request).await?;
+        let (bytes_per_device, commands) = self.example(&mut conn, &app, &rollout).await?;
         Ok(Plan {
-            targets: fitting.len() as u64,
-            not_applicable: refused.into_iter().map(reason).collect(),
-            seats_needed: seats_needed(&mut conn, &app, &fitting).await?,
+            targets: rollout.fitting(),
+            not_applicable: not_applicable(&mut conn, &rollout).await?,
+            seats_needed: seats_needed(&mut conn, &app, &rollout).await?,
             seats_available: app.seats.and_then(|counts| counts.available),
             bytes_per_device,
             commands,
         })
     }
 
-    /// Bytes and commands for one device; a device that was never inventoried is taken for a usual one.
+    /// What one of the devices that fit gets.
     async fn example(
         &self,
         conn: &mut Conn,
-        catalogue: &mut Catalogue,
+        app: &App,
+        rollout: &Rollout,
+    ) -> Result<(u64, Vec<PlannedCommand>), DbError> {
+        let (kinds, busy) = left_out(rollout);
+        let Some(device) = selection::example(conn, &rollout.selection, (&kinds, &busy)).await? else {
+            return Ok((0, Vec::new()));
+        };
+        let kind = Kind {
+            architecture: device.architecture,
+            os_version: device.os_version,
+        };
+        let judged = rollout.kinds.iter().find(|(other, ..)| *other == kind);
+        let target = Target {
+            device_id: device.id,
+            upn: device.upn.clone(),
+            ..judged.map_or(&rollout.pattern, |(.., target)| target).clone()
+        };
+        self.for_one_device(conn, app, &target, &device).await
+    }
+
+    /// Bytes and commands for one device; a device that was never inventoried is taken for a usual one.
+    async fn for_one_device(
+        &self,
+        conn: &mut Conn,
         app: &App,
         target: &Target,
         device: &Device,
     ) -> Result<(u64, Vec<PlannedCommand>), DbError> {
+        let catalogue = &mut Catalogue::default();
         let device = Device {
             architecture: device.architecture.or(Some(ASSUMED)),
             ..device.clone()
@@ -153,29 +158,42 @@ async fn bytes_per_device(
     Ok(u64::try_from(files).unwrap_or(0) + license as u64)
 }
 
-/// Users without a seat that is held or asked for.
-async fn seats_needed(conn: &mut Conn, app: &App, fitting: &[Target]) -> Result<u64, DbError> {
-    let installs = fitting
-        .iter()
-        .filter(|t| t.intent != Intent::Uninstall && t.context == Context::User);
-    let users: BTreeSet<_> = installs.map(|target| target.upn.clone()).collect();
-    if app.license != LicenseKind::Online || users.is_empty() {
-        return Ok(0);
-    }
-    let users: Vec<_> = users.into_iter().collect();
-    let held = seats::find_many(conn, app.id, &users).await?;
-    let holding = held
-        .iter()
-        .filter(|s| matches!(s.state, SeatState::Assigned | SeatState::Assigning))
-        .count();
-    Ok((users.len() - holding.min(users.len())) as u64)
+/// The kinds and devices that a deployment does not reach.
+fn left_out(rollout: &Rollout) -> (Vec<Kind>, Vec<DeviceId>) {
+    (rollout.refused().into_keys().collect(), rollout.busy())
 }
 
-fn reason(target: Target) -> (DeviceId, String) {
-    (
-        target.device_id,
-        target.error.map(|error| error.text).unwrap_or_default(),
-    )
+/// Users without a seat that is held or asked for.
+async fn seats_needed(conn: &mut Conn, app: &App, rollout: &Rollout) -> Result<u64, DbError> {
+    let installs = rollout.pattern.intent != Intent::Uninstall && rollout.pattern.context == Context::User;
+    if app.license != LicenseKind::Online || !installs {
+        return Ok(0);
+    }
+    let (kinds, busy) = left_out(rollout);
+    let users = selection::users_without_seat(conn, &rollout.selection, app.id, (&kinds, &busy)).await?;
+    Ok(u64::try_from(users).unwrap_or(0))
+}
+
+async fn not_applicable(conn: &mut Conn, rollout: &Rollout) -> Result<Vec<(DeviceId, String)>, DbError> {
+    let refused = rollout.refused();
+    let kinds: Vec<_> = refused.keys().copied().collect();
+    let of_kinds = selection::devices_of(conn, &rollout.selection, &kinds).await?;
+    let unfit = of_kinds
+        .into_iter()
+        .filter_map(|(device, kind)| Some((device, reason(refused.get(&kind)?))));
+    let busy = rollout
+        .doubles
+        .iter()
+        .map(|target| (target.device_id, reason(target)));
+    Ok(unfit.chain(busy).collect())
+}
+
+fn reason(target: &Target) -> String {
+    target
+        .error
+        .as_ref()
+        .map(|error| error.text.clone())
+        .unwrap_or_default()
 }
 
 /// License blobs are an organization's property, and links open packages to whoever has them: a plan shows neither.

@@ -1,15 +1,14 @@
 //! How far a planned target can go at once.
 
-use crate::materials::{Catalogue, license_for, profile};
+use crate::materials::{Catalogue, license_for};
 use qm_core::{
     PackageId,
     app::{App, LicenseKind, Package},
     deployment::{Intent, Target, TargetError, TargetState},
-    device::Device,
 };
 use qm_db::{Conn, DbError};
 use qm_engine::{
-    applicability::{Choice, NotApplicable, check_context, choose},
+    applicability::{Choice, DeviceProfile, NotApplicable, check_context, choose},
     deployment::{Action, Readiness, next},
 };
 
@@ -56,13 +55,13 @@ impl Verdict {
     }
 }
 
-/// Judges a target by its app, its device and what is in the content store.
+/// Judges a target by its app, what is known of its device, and what is in the content store.
 pub async fn verdict(
     conn: &mut Conn,
     catalogue: &mut Catalogue,
     app: &App,
     target: &Target,
-    device: &Device,
+    profile: Option<DeviceProfile>,
 ) -> Result<Verdict, DbError> {
     if let Err(reason) = check_context(app, target.intent, target.context) {
         return Ok(Verdict::Refused(reason.to_error()));
@@ -74,17 +73,17 @@ pub async fn verdict(
         (Intent::Available, _) => Ok(Verdict::Stays),
         (Intent::Uninstall, _) => Ok(Verdict::Ready(None)),
         (Intent::Required, LicenseKind::Online) => {
-            Ok(online(catalogue.packages(conn, app.id).await?, device))
+            Ok(online(catalogue.packages(conn, app.id).await?, profile))
         }
         (Intent::Required, LicenseKind::Offline | LicenseKind::None) => {
-            hosted(conn, catalogue, app, target, device).await
+            hosted(conn, catalogue, app, target, profile).await
         }
     }
 }
 
 /// The Store chooses the package itself; what the catalogue knows of packages can only rule a device out.
-fn online(packages: &[Package], device: &Device) -> Verdict {
-    let refusal = profile(device)
+fn online(packages: &[Package], profile: Option<DeviceProfile>) -> Verdict {
+    let refusal = profile
         .filter(|_| !packages.is_empty())
         .and_then(|p| choose(packages, p).err());
     match refusal {
@@ -98,9 +97,9 @@ async fn hosted(
     catalogue: &mut Catalogue,
     app: &App,
     target: &Target,
-    device: &Device,
+    profile: Option<DeviceProfile>,
 ) -> Result<Verdict, DbError> {
-    let Some(profile) = profile(device) else {
+    let Some(profile) = profile else {
         return Ok(Verdict::Stays);
     };
     let licenses = catalogue.licenses(conn, app.id).await?.to_vec();

@@ -4,7 +4,7 @@ use super::jobs::JobError;
 use crate::{
     Orchestrator,
     deployments::{Verdict, verdict},
-    materials::Catalogue,
+    materials::{Catalogue, profile},
 };
 use qm_core::{
     AppId, PackageId, TargetId, Timestamp,
@@ -56,7 +56,7 @@ impl Orchestrator {
                     continue;
                 };
                 if let Verdict::WaitsForContent(package) =
-                    verdict(&mut conn, &mut catalogue, app, target, device).await?
+                    verdict(&mut conn, &mut catalogue, app, target, profile(device)).await?
                 {
                     wanted.insert(package);
                 }
@@ -97,7 +97,7 @@ impl Orchestrator {
             let Some(device) = owners.get(&target.device_id) else {
                 continue;
             };
-            let verdict = verdict(tx, &mut catalogue, app, target, device).await?;
+            let verdict = verdict(tx, &mut catalogue, app, target, profile(device)).await?;
             if matches!(verdict, Verdict::WaitsForContent(_)) {
                 complete = false;
                 changes.extend(kept_by(target, obstacle, now));
