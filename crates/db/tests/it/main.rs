@@ -17,4 +17,5 @@ mod groups;
 mod jobs;
 mod management;
 mod outages;
+mod rollout;
 mod seats;

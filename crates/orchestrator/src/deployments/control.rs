@@ -119,7 +119,7 @@ impl Orchestrator {
     /// What the device has been told already cannot be called back; its target ends here all the same.
     async fn cancel(&self, tx: &mut Tx, deployment: &Deployment, now: Timestamp) -> Result<(), DbError> {
         let live = all(tx, deployment.id, LIVE).await?;
-        self.cancel_targets(tx, &live, &None, now).await?;
+        self.cancel_targets(tx, &live, None, now).await?;
         deployments::set_state(tx, deployment.id, DeploymentState::Cancelled)
             .await
             .map(|_| ())

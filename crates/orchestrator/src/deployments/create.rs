@@ -24,7 +24,7 @@ impl Orchestrator {
             let app = find_app(tx, &request).await?;
             let deployment = self.deployment_of(&request, now);
             let rollout = self.rollout(tx, &app, &deployment, &request).await?;
-            self.cancel_targets(tx, &rollout.overtaken, &overtaken(&deployment), now)
+            self.cancel_targets(tx, &rollout.overtaken, Some(&overtaken(&deployment)), now)
                 .await?;
             insert(tx, &deployment, &rollout).await?;
             let detail = detail_of(tx, deployment.id).await?;
@@ -86,14 +86,14 @@ impl Orchestrator {
         &self,
         tx: &mut Tx,
         live: &[Target],
-        error: &Option<TargetError>,
+        error: Option<&TargetError>,
         now: Timestamp,
     ) -> Result<(), DbError> {
         let cancelled: Vec<_> = live
             .iter()
             .filter_map(|target| Some((moved(target, TargetState::Cancelled, now)?, target.state)))
             .map(|(target, before)| {
-                let error = error.clone();
+                let error = error.cloned();
                 (Target { error, ..target }, before)
             })
             .collect();
@@ -164,13 +164,13 @@ pub(super) async fn detail_of(tx: &mut Tx, id: DeploymentId) -> Result<Deploymen
     })
 }
 
-fn overtaken(by: &Deployment) -> Option<TargetError> {
-    Some(TargetError {
+fn overtaken(by: &Deployment) -> TargetError {
+    TargetError {
         code: "overtaken".to_owned(),
         text: format!(
             "deployment {} wants something else for this app and device",
             by.id
         ),
         advice: "Nothing, if the newer deployment is what you want.".to_owned(),
-    })
+    }
 }

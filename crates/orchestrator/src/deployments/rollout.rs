@@ -180,19 +180,22 @@ async fn select(conn: &mut Conn, request: &Request) -> Result<Selection, UseCase
         groups: request.group_ids.clone(),
         users: users.into_iter().collect(),
     };
-    let unknown = unknown(selection::missing(conn, &selection).await?);
+    let unknown = unknown(&selection::missing(conn, &selection).await?);
     if unknown.is_empty() {
         return Ok(selection);
     }
-    let (shown, more) = (unknown.len().min(SHOWN), unknown.len().saturating_sub(SHOWN));
-    let mut text = format!("not found: {}", unknown[..shown].join(", "));
-    if more > 0 {
-        text += &format!(" and {more} more");
-    }
-    Err(UseCaseError::invalid("targets", text))
+    let shown = unknown[..unknown.len().min(SHOWN)].join(", ");
+    let more = match unknown.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Err(UseCaseError::invalid(
+        "targets",
+        format!("not found: {shown}{more}"),
+    ))
 }
 
-fn unknown(missing: Missing) -> Vec<String> {
+fn unknown(missing: &Missing) -> Vec<String> {
     let devices = missing.devices.iter().map(|id| format!("enrolled device {id}"));
     let groups = missing.groups.iter().map(|id| format!("group {id}"));
     let users = missing
