@@ -102,6 +102,7 @@ pub struct Orchestrator {
     pub(crate) outages: outage::Outages,
     /// The server is about to stop.
     stopping: AtomicBool,
+    pub(crate) lookups: checkin::lookup::Lookups,
     pub(crate) line: checkin::shared::Line,
     /// Wakes the worker when a job was enqueued.
     pub(crate) wake: worker::Wake,
@@ -123,6 +124,7 @@ impl Orchestrator {
         let last_seen = last_seen::LastSeen::default();
         let outages = outage::Outages::default();
         let wake = worker::Wake::default();
+        let lookups = checkin::lookup::Lookups::new(&db);
         let line = checkin::shared::Line::new(&db);
         Arc::new(Self {
             db,
@@ -136,6 +138,7 @@ impl Orchestrator {
             last_seen,
             outages,
             stopping: AtomicBool::new(false),
+            lookups,
             line,
             wake,
         })

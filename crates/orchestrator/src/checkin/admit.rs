@@ -5,23 +5,19 @@ use qm_core::{
     device::{CertificateState, Device, DeviceState},
     session::SessionRow,
 };
-use qm_db::{Conn, DbError, devices, devices::CheckIn};
+use qm_db::{Db, DbError, devices, devices::CheckIn};
 use qm_engine::session::Session;
 use std::time::Duration;
 
 /// A device's identity is its certificate, nothing else. What it claims to be in `Source` must agree.
-pub async fn admit(
-    conn: &mut Conn,
-    found: Option<CheckIn>,
-    incoming: &Incoming,
-) -> Result<CheckIn, CheckInError> {
+pub async fn admit(db: &Db, found: Option<CheckIn>, incoming: &Incoming) -> Result<CheckIn, CheckInError> {
     let found = found.ok_or(CheckInError::UnknownDevice)?;
     if !opens_session(&found, incoming) {
         tracing::warn!(device.id = %found.device.id, "message refused: the enrollment or its certificate is over");
         return Err(CheckInError::UnknownDevice);
     }
     let source = incoming.message.header.source.trim();
-    if !may_claim(conn, &found.device, source).await? {
+    if !may_claim(db, &found.device, source).await? {
         tracing::warn!(device.id = %found.device.id, "message refused: it names another device as its source");
         return Err(CheckInError::ForeignSource);
     }
@@ -37,16 +33,15 @@ pub fn opens_session(found: &CheckIn, incoming: &Incoming) -> bool {
 
 /// `Source` is the `DeviceID` of the enrollment. A client that calls itself otherwise in its first session is believed,
 /// unless the name is another device's.
-async fn may_claim(conn: &mut Conn, device: &Device, source: &str) -> Result<bool, DbError> {
+async fn may_claim(db: &Db, device: &Device, source: &str) -> Result<bool, DbError> {
     if source.eq_ignore_ascii_case(&device.dm_id) {
         return Ok(true);
     }
     if device.state != DeviceState::Provisional || source.is_empty() {
         return Ok(false);
     }
-    Ok(devices::other_live_device_with_dm_id(conn, source, device.id)
-        .await?
-        .is_none())
+    let other = devices::other_live_device_with_dm_id(&mut db.read().await?, source, device.id).await?;
+    Ok(other.is_none())
 }
 
 /// How long a copy of a message may be on its way. A device that starts over with the very same message in that time

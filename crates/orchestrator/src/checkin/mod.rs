@@ -5,6 +5,7 @@
 
 mod admit;
 mod facts;
+pub(crate) mod lookup;
 pub(crate) mod shared;
 mod turn;
 mod unanswered;
@@ -13,7 +14,7 @@ mod work;
 pub(crate) use unanswered::close;
 
 use crate::{Orchestrator, access::digest_bytes};
-use admit::{Progress, admit, progress};
+use admit::{Progress, progress};
 use qm_core::{DeviceId, Sha256, Timestamp};
 use qm_db::{DbError, devices, devices::CheckIn};
 use qm_engine::session::{Budget, Fact, Received, Reply, Session, Work, receive, reply};
@@ -89,11 +90,7 @@ impl Orchestrator {
             encoding,
             now: self.clock.now(),
         };
-        let mut conn = self.db.read().await?;
-        let (fingerprint, session) = incoming.caller();
-        let found = devices::check_in(&mut conn, fingerprint, session).await?;
-        let found = admit(&mut conn, found, &incoming).await?;
-        drop(conn);
+        let found = self.admitted(&incoming).await?;
         self.last_seen.note(found.device.id, incoming.now);
         match progress(found.session.as_ref(), &incoming) {
             Progress::Repeat(stored) => Ok(stored),
