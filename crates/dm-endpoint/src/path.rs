@@ -37,6 +37,8 @@ fn canonical(uri: &Uri) -> Option<Uri> {
     let path = uri.path();
     let known = FIXED.iter().find(|fixed| fixed.eq_ignore_ascii_case(path));
     let spelled = match (known, path.get(..CONTENT.len())) {
+        (Some(fixed), _) if *fixed == path => return None,
+        (None, Some(CONTENT)) => return None,
         (Some(fixed), _) => (*fixed).to_owned(),
         (None, Some(prefix)) if prefix.eq_ignore_ascii_case(CONTENT) => {
             format!("{CONTENT}{}", &path[CONTENT.len()..])
@@ -66,6 +68,8 @@ mod tests {
             canonical("/Content/AB/File.msix?exp=1").as_deref(),
             Some("/content/AB/File.msix?exp=1")
         );
-        assert_eq!(canonical("/other"), None);
+        for usual in ["/other", MANAGEMENT, "/content/ab/File.msix?exp=1"] {
+            assert_eq!(canonical(usual), None);
+        }
     }
 }

@@ -435,10 +435,12 @@ fn alert_parts(alert: &AppAlert) -> (Context, &str, HResult, bool) {
     }
 }
 
-/// Whether a value is what the device record says already.
-pub fn knows(device: &Device, uri: &str, value: &str) -> bool {
+/// Whether values are what the device record says already.
+pub fn knows<'f>(device: &Device, values: impl Iterator<Item = (&'f str, &'f str)>) -> bool {
     let mut copy = device.clone();
-    learn(&mut copy, uri, value);
+    for (uri, value) in values {
+        learn(&mut copy, uri, value);
+    }
     copy == *device
 }
 

@@ -15,7 +15,7 @@ pub(crate) use unanswered::close;
 
 use crate::{Orchestrator, access::digest_bytes};
 use admit::{Progress, progress};
-use qm_core::{DeviceId, Sha256, Timestamp};
+use qm_core::{DeviceId, Sha256, Timestamp, device::Device};
 use qm_db::{DbError, devices, devices::CheckIn};
 use qm_engine::session::{Budget, Fact, Received, Reply, Session, Work, receive, reply};
 use qm_syncml::{DecodeError, Encoding, Limits, Message, alert};
@@ -198,13 +198,20 @@ fn is_idle(found: &CheckIn, received: &Received, now: Timestamp) -> bool {
     nothing_waits
         && whole
         && work::nothing_due(&found.device, &received.session, now)
-        && received.facts.iter().all(|fact| is_known(found, fact))
+        && nothing_new(&found.device, &received.facts)
 }
 
-fn is_known(found: &CheckIn, fact: &Fact) -> bool {
-    match fact {
-        Fact::SignedIn(_) | Fact::OtherAlert { .. } => true,
-        Fact::Inventory { uri, value } => facts::knows(&found.device, uri, value),
-        _ => false,
-    }
+/// Whether the facts are words without consequence and values that the device record has already.
+fn nothing_new(device: &Device, facts: &[Fact]) -> bool {
+    let harmless = |fact: &Fact| {
+        matches!(
+            fact,
+            Fact::SignedIn(_) | Fact::OtherAlert { .. } | Fact::Inventory { .. }
+        )
+    };
+    let values = facts.iter().filter_map(|fact| match fact {
+        Fact::Inventory { uri, value } => Some((uri.as_str(), value.as_str())),
+        _ => None,
+    });
+    facts.iter().all(harmless) && facts::knows(device, values)
 }
