@@ -3,6 +3,7 @@
 //! One file for each story. The simulators share no code with the server and judge every message; `strike` fails a
 //! test for every rule they saw broken.
 
+mod certificates;
 mod database_outage;
 mod devices_at_random;
 mod devices_that_misbehave;

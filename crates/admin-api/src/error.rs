@@ -58,6 +58,7 @@ impl ApiError {
             Self::UseCase(UseCaseError::Invalid { .. } | UseCaseError::Package { .. }) => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
+            Self::UseCase(UseCaseError::TooManyFailures(_)) => StatusCode::TOO_MANY_REQUESTS,
             Self::UseCase(UseCaseError::Unavailable(error)) if error.may_pass() => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -79,8 +80,18 @@ impl ApiError {
             Self::UseCase(UseCaseError::Conflict(_)) => "conflict",
             Self::UseCase(UseCaseError::Invalid { .. }) => "invalid",
             Self::UseCase(UseCaseError::Package { .. }) => "invalid-package",
+            Self::UseCase(UseCaseError::TooManyFailures(_)) => "too-many-failures",
             Self::UseCase(UseCaseError::Unavailable(error)) if error.may_pass() => "unavailable",
             Self::UseCase(UseCaseError::Unavailable(_) | UseCaseError::Internal(_)) => "internal",
+        }
+    }
+
+    /// In how many seconds the same request may go better.
+    fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::UseCase(UseCaseError::TooManyFailures(wait)) => Some(wait.seconds()),
+            Self::UseCase(UseCaseError::Unavailable(error)) if error.may_pass() => Some(10),
+            _ => None,
         }
     }
 
@@ -125,8 +136,8 @@ impl IntoResponse for ApiError {
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("10"));
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(header::RETRY_AFTER, seconds.into());
         }
         response
     }

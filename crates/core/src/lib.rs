@@ -11,11 +11,13 @@
 pub mod access;
 pub mod app;
 pub mod architecture;
+pub mod client;
 pub mod command;
 pub mod deployment;
 pub mod device;
 pub mod digest;
 pub mod enrollment;
+pub mod failures;
 pub mod group;
 pub mod hresult;
 pub mod id;
@@ -30,7 +32,9 @@ pub mod time;
 pub mod version;
 
 pub use architecture::Architecture;
+pub use client::ClientNetwork;
 pub use digest::Sha256;
+pub use failures::FailureLimit;
 pub use hresult::HResult;
 pub use id::*;
 pub use page::{Page, PageRequest};

@@ -173,6 +173,11 @@ impl Device {
             .as_ref()
             .map(|enrolled| enrolled.account.ent_dm_id.as_str())
     }
+    /// The certificate (DER) and its key (PKCS#8 DER), for tests in which somebody else has got hold of them.
+    pub fn identity(&self) -> Option<(&[u8], &qm_core::Secret<Vec<u8>>)> {
+        let identity = &self.enrolled.as_ref()?.account.identity;
+        Some((&identity.certificate, &identity.key))
+    }
     /// SHA-1 of the device's certificate.
     pub fn thumbprint(&self) -> Option<&str> {
         self.enrolled

@@ -1,8 +1,10 @@
 //! `/content/{sha256}/{file name}`: packages and frameworks, by signed links, with ranges.
 
+use crate::later;
 use axum::{
+    Extension,
     body::Body,
-    extract::{Path, RawQuery, State},
+    extract::{ConnectInfo, Path, RawQuery, State},
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderName, Method, StatusCode, header, response::Builder};
@@ -10,11 +12,12 @@ use qm_orchestrator::{
     Orchestrator,
     content::{Conditions, Download, DownloadError, File},
 };
-use std::{ops::Range, sync::Arc};
+use std::{net::SocketAddr, ops::Range, sync::Arc};
 
 /// Answers GET and HEAD.
 pub async fn serve(
     State(orchestrator): State<Arc<Orchestrator>>,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
     Path((sha256, file_name)): Path<(String, String)>,
     RawQuery(query): RawQuery,
     method: Method,
@@ -28,7 +31,13 @@ pub async fn serve(
     };
     let query = query.unwrap_or_default();
     match orchestrator
-        .download(&sha256, &file_name, &query, conditions)
+        .download(
+            peer.map(|peer| peer.ip()),
+            &sha256,
+            &file_name,
+            &query,
+            conditions,
+        )
         .await
     {
         Ok(download) => answer(download, &method),
@@ -84,6 +93,7 @@ fn send(builder: Builder, file: File, range: Range<u64>, method: &Method) -> Res
 fn refuse(error: &DownloadError) -> Response {
     let status = match error {
         DownloadError::Link(_) => StatusCode::FORBIDDEN,
+        DownloadError::TooManyFailures(wait) => return later(*wait),
         DownloadError::Gone => StatusCode::NOT_FOUND,
         DownloadError::Read(error) => {
             tracing::error!(%error, "content could not be read");

@@ -1,8 +1,10 @@
 //! `/EnrollmentServer/…`: discovery (MS-MDE2), policy (MS-XCEP), enrollment (MS-WSTEP).
 
+use crate::later;
 use axum::{
+    Extension,
     body::Bytes,
-    extract::State,
+    extract::{ConnectInfo, State},
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -11,9 +13,17 @@ use qm_enrollment::{
     RequestSecurityToken, RequestSecurityTokenResponseCollection, Services, is_soap,
 };
 use qm_orchestrator::{EnrollError, Orchestrator};
-use std::sync::Arc;
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 type Server = State<Arc<Orchestrator>>;
+type Peer = Option<Extension<ConnectInfo<SocketAddr>>>;
+
+fn address(peer: Peer) -> Option<IpAddr> {
+    peer.map(|peer| peer.ip())
+}
 
 /// Windows asks with an empty GET whether somebody is there.
 pub async fn probe() -> StatusCode {
@@ -38,7 +48,7 @@ pub async fn discover(State(server): Server, headers: HeaderMap, body: Bytes) ->
 }
 
 /// `GetPolicies`: what keys and digests are wanted.
-pub async fn policies(State(server): Server, headers: HeaderMap, body: Bytes) -> Response {
+pub async fn policies(State(server): Server, peer: Peer, headers: HeaderMap, body: Bytes) -> Response {
     if let Some(refusal) = wrong_media_type(&headers) {
         return refusal;
     }
@@ -48,14 +58,14 @@ pub async fn policies(State(server): Server, headers: HeaderMap, body: Bytes) ->
         Err(rejected) => return sent(rejected.answer(activity_id)),
     };
     let correlation = request.correlation(activity_id);
-    match server.may_enroll(&request.credential).await {
+    match server.may_enroll(&request.credential, address(peer)).await {
         Ok(()) => sent(GetPoliciesResponse::default().encode(correlation)),
         Err(error) => refused(&server, &error, Operation::GetPolicies, correlation),
     }
 }
 
 /// `RequestSecurityToken`: the certificate and the provisioning document.
-pub async fn enroll(State(server): Server, headers: HeaderMap, body: Bytes) -> Response {
+pub async fn enroll(State(server): Server, peer: Peer, headers: HeaderMap, body: Bytes) -> Response {
     if let Some(refusal) = wrong_media_type(&headers) {
         return refusal;
     }
@@ -65,7 +75,7 @@ pub async fn enroll(State(server): Server, headers: HeaderMap, body: Bytes) -> R
         Err(rejected) => return sent(rejected.answer(activity_id)),
     };
     let correlation: Correlation<'_> = request.correlation(activity_id);
-    match server.enroll(&request).await {
+    match server.enroll(&request, address(peer)).await {
         Ok(document) => {
             let created_at = server.now();
             sent(RequestSecurityTokenResponseCollection { document, created_at }.encode(correlation))
@@ -86,6 +96,7 @@ fn refused(
             tracing::info!(activity.id = %correlation.activity_id, fault = ?fault.kind, "enrollment refused");
             sent(fault.encode(operation, correlation))
         }
+        EnrollError::TooManyFailures(wait) => later(*wait),
         EnrollError::Unavailable(error) => {
             server.note_database(error);
             crate::come_again()

@@ -18,7 +18,7 @@ use axum::{
     routing,
 };
 use http::{StatusCode, header};
-use qm_orchestrator::Orchestrator;
+use qm_orchestrator::{Orchestrator, TooManyFailures};
 use std::{sync::Arc, time::Duration};
 use tower_http::{catch_panic::CatchPanicLayer, timeout::TimeoutLayer};
 
@@ -63,6 +63,17 @@ pub fn management_routes(orchestrator: Arc<Orchestrator>) -> Router {
 /// The database is not available: nothing was done, and the same may be asked again in a minute.
 fn come_again() -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "60")]).into_response()
+}
+
+/// The answer to whoever has guessed too often: no SOAP, since nothing of the request was looked at.
+fn later(wait: TooManyFailures) -> Response {
+    let seconds = wait.seconds().to_string();
+    (
+        StatusCode::TOO_MANY_REQUESTS,
+        [(header::RETRY_AFTER, seconds)],
+        wait.to_string(),
+    )
+        .into_response()
 }
 
 /// A client that never ends its message holds no connection for ever. What is answered already, like package content,

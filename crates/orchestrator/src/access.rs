@@ -1,6 +1,6 @@
 //! Who may use the admin API.
 
-use crate::{Orchestrator, UseCaseError};
+use crate::{Orchestrator, UseCaseError, attempts::Guess};
 use qm_core::{
     ApiTokenId, Secret, Sha256,
     access::{ApiToken, Role},
@@ -8,6 +8,7 @@ use qm_core::{
 use qm_core::{Clock, Rng};
 use qm_db::{Db, DbError, api_tokens, idempotency::Reservation, run};
 use sha2::Digest as _;
+use std::net::IpAddr;
 
 /// Whoever calls the admin API.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,19 +36,24 @@ impl Caller {
 }
 
 impl Orchestrator {
-    /// Who holds this token; `None` for a token that is not known. Tokens have 256 random bits: looking one up by
-    /// its digest tells nothing about the others.
+    /// Who holds this token; `None` for a token that is not known, which counts as a guess from `source`. Tokens have
+    /// 256 random bits: looking one up by its digest tells nothing about the others.
     pub async fn authenticate(
         &self,
         token: &str,
-        source: Option<String>,
+        source: Option<IpAddr>,
     ) -> Result<Option<Caller>, UseCaseError> {
+        let attempt = self.attempt(Guess::ApiToken, source, None)?;
         let found = api_tokens::find_by_hash(&mut self.db.read().await?, &digest(token)).await?;
-        Ok(found.map(|token| Caller {
+        let Some(token) = found else {
+            attempt.failed();
+            return Ok(None);
+        };
+        Ok(Some(Caller {
             token_id: token.id,
             name: token.name,
             role: token.role,
-            source,
+            source: source.map(|address| address.to_string()),
             carries_out: None,
         }))
     }

@@ -1,6 +1,6 @@
 //! Package content for devices, by signed links.
 
-use crate::Orchestrator;
+use crate::{Orchestrator, TooManyFailures, attempts::Guess};
 use bytes::Bytes;
 use futures_util::Stream;
 use qm_content::{
@@ -8,7 +8,7 @@ use qm_content::{
     range::{self, Selection},
 };
 use qm_core::Sha256;
-use std::{io, ops::Range};
+use std::{io, net::IpAddr, ops::Range};
 
 /// The request headers that decide what is sent.
 #[derive(Debug, Clone, Copy, Default)]
@@ -61,6 +61,9 @@ pub enum DownloadError {
     /// The link was altered or has expired.
     #[error(transparent)]
     Link(#[from] LinkError),
+    /// Too many altered links came from this address.
+    #[error(transparent)]
+    TooManyFailures(#[from] TooManyFailures),
     /// The content is not there any more.
     #[error("the content is gone")]
     Gone,
@@ -70,15 +73,21 @@ pub enum DownloadError {
 }
 
 impl Orchestrator {
-    /// Checks a link and opens its content.
+    /// Checks a link and opens its content. A link that was altered counts as a guess; one that has expired was good.
     pub async fn download(
         &self,
+        from: Option<IpAddr>,
         sha256: &str,
         file_name: &str,
         query: &str,
         conditions: Conditions<'_>,
     ) -> Result<Download, DownloadError> {
-        let sha256 = self.links.verify(sha256, file_name, query, self.clock.now())?;
+        let attempt = self.attempt(Guess::Link, from, None)?;
+        let verified = self.links.verify(sha256, file_name, query, self.clock.now());
+        if verified == Err(LinkError::Altered) {
+            attempt.failed();
+        }
+        let sha256 = verified?;
         if conditions
             .if_none_match
             .is_some_and(|header| range::if_none_match(header, &sha256))

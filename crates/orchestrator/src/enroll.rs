@@ -1,6 +1,6 @@
 //! On-premises enrollment (MS-MDE2): from a `RequestSecurityToken` to a stored device and its provisioning document.
 
-use crate::{Orchestrator, access::digest, audit};
+use crate::{Orchestrator, TooManyFailures, access::digest, attempts::Guess, audit};
 use qm_core::{
     DeviceId, Secret, Timestamp,
     device::{Device, DeviceState},
@@ -12,7 +12,7 @@ use qm_enrollment::{
     provisioning::{ClientCredential, DmAccount, PollSchedule, Renewal, Retries, ServerCredential},
 };
 use qm_pki::{CertificateRequest, IssuedCertificate, VALIDITY};
-use std::{collections::BTreeMap, num::NonZeroU16};
+use std::{collections::BTreeMap, net::IpAddr, num::NonZeroU16};
 
 /// Why nobody was enrolled.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +20,9 @@ pub enum EnrollError {
     /// For a reason that the device is told.
     #[error(transparent)]
     Refused(#[from] Fault),
+    /// Too many wrong credentials came from there, or for this user.
+    #[error(transparent)]
+    TooManyFailures(#[from] TooManyFailures),
     /// The database cannot be used at the moment; the same request may succeed later.
     #[error(transparent)]
     Unavailable(DbError),
@@ -42,10 +45,13 @@ impl From<DbError> for EnrollError {
 impl Orchestrator {
     /// The provisioning document for a request, or the fault to send. Everything is committed before it returns: the
     /// device's first session can begin within a second. A repeated request (same token, `DeviceID` and key) gets the
-    /// same document.
-    pub async fn enroll(&self, request: &RequestSecurityToken) -> Result<Secret<Vec<u8>>, EnrollError> {
-        let (upn, password) = request.credential.on_premises()?;
-        let token = self.token_of(&upn, password.expose()).await?;
+    /// same document. `from` is where it comes from.
+    pub async fn enroll(
+        &self,
+        request: &RequestSecurityToken,
+        from: Option<IpAddr>,
+    ) -> Result<Secret<Vec<u8>>, EnrollError> {
+        let token = self.token_of(&request.credential, from).await?;
         let TokenRequest::Issue { pkcs10, device_id } = &request.request else {
             return Err(Fault::new(
                 FaultKind::NotSupported,
@@ -65,17 +71,24 @@ impl Orchestrator {
     }
 
     /// Whether a request for the enrollment policy comes from somebody who has a token.
-    pub async fn may_enroll(&self, credential: &Credential) -> Result<(), EnrollError> {
-        let (upn, password) = credential.on_premises()?;
-        self.token_of(&upn, password.expose()).await.map(|_| ())
+    pub async fn may_enroll(&self, credential: &Credential, from: Option<IpAddr>) -> Result<(), EnrollError> {
+        self.token_of(credential, from).await.map(|_| ())
     }
 
-    async fn token_of(&self, upn: &str, password: &str) -> Result<EnrollmentToken, EnrollError> {
+    /// The token that a credential names. A wrong one counts as a guess; a token that is spent does not.
+    async fn token_of(
+        &self,
+        credential: &Credential,
+        from: Option<IpAddr>,
+    ) -> Result<EnrollmentToken, EnrollError> {
+        let (upn, password) = credential.on_premises()?;
+        let attempt = self.attempt(Guess::Enrollment, from, Some(&upn))?;
         let mut conn = self.db.read().await?;
-        let token = enrollment_tokens::find_by_hash(&mut conn, &digest(password)).await?;
+        let token = enrollment_tokens::find_by_hash(&mut conn, &digest(password.expose())).await?;
         match token {
             Some(token) if token.upn == upn => Ok(token),
             _ => {
+                attempt.failed();
                 tracing::warn!("enrollment refused: unknown token, or a token of another user");
                 Err(refused("User name and enrollment token do not belong together.").into())
             }

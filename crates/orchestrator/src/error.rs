@@ -38,6 +38,9 @@ pub enum UseCaseError {
         /// What is wrong with it.
         problem: String,
     },
+    /// Too many wrong tokens came from this address.
+    #[error(transparent)]
+    TooManyFailures(#[from] crate::TooManyFailures),
     /// The database is out of reach.
     #[error(transparent)]
     Unavailable(#[from] DbError),

@@ -8,6 +8,7 @@
 
 pub mod access;
 pub mod apps;
+mod attempts;
 pub mod audit;
 pub mod checkin;
 pub mod commands;
@@ -29,11 +30,12 @@ pub mod uploads;
 pub mod worker;
 
 pub use access::Caller;
+pub use attempts::TooManyFailures;
 pub use enroll::EnrollError;
 pub use error::UseCaseError;
 
 use qm_content::{ContentStore, LinkSigner};
-use qm_core::{Clock, Rng};
+use qm_core::{Clock, DeviceId, FailureLimit, Rng};
 use qm_db::Db;
 use qm_pki::CertificateAuthority;
 use qm_store_sync::StoreSync;
@@ -86,7 +88,15 @@ pub struct Settings {
     pub history: Duration,
     /// How long the audit trail is kept.
     pub audit_history: Duration,
+    /// How many wrong credentials, tokens or link signatures of each kind may come from one address in ten minutes; 0:
+    /// any number.
+    pub failed_attempts_per_address: u32,
+    /// How many wrong enrollment credentials may name one user in ten minutes; 0: any number.
+    pub failed_attempts_per_user: u32,
 }
+
+/// How many refused messages of one device, for one reason, are logged in ten minutes; all are counted.
+const REFUSALS_LOGGED: u32 = 5;
 
 /// The use cases. One for each server process, shared by its listeners and its worker.
 pub struct Orchestrator {
@@ -104,6 +114,9 @@ pub struct Orchestrator {
     stopping: AtomicBool,
     pub(crate) lookups: checkin::lookup::Lookups,
     pub(crate) line: checkin::shared::Line,
+    pub(crate) attempts: attempts::Attempts,
+    /// Refused management messages of late, so that they do not fill the log.
+    pub(crate) refusals: FailureLimit<(&'static str, Option<DeviceId>)>,
     /// Wakes the worker when a job was enqueued.
     pub(crate) wake: worker::Wake,
 }
@@ -123,6 +136,8 @@ impl Orchestrator {
         } = parts;
         let last_seen = last_seen::LastSeen::default();
         let outages = outage::Outages::default();
+        let refusals = FailureLimit::new(REFUSALS_LOGGED, Duration::from_mins(10));
+        let attempts = attempts::Attempts::new(&settings);
         let wake = worker::Wake::default();
         let lookups = checkin::lookup::Lookups::new(&db);
         let line = checkin::shared::Line::new(&db);
@@ -140,6 +155,8 @@ impl Orchestrator {
             stopping: AtomicBool::new(false),
             lookups,
             line,
+            attempts,
+            refusals,
             wake,
         })
     }

@@ -10,6 +10,7 @@ pub mod client;
 pub mod config;
 #[cfg(feature = "demo")]
 pub mod demo;
+mod descriptors;
 pub mod init;
 mod listener;
 mod logging;

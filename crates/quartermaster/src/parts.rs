@@ -67,6 +67,8 @@ fn settings(config: &Config) -> Settings {
         lease: Duration::from_secs(limits.lease_seconds),
         history: Duration::from_secs(limits.history_days * 24 * 3600),
         audit_history: Duration::from_secs(limits.audit_days * 24 * 3600),
+        failed_attempts_per_address: limits.failed_attempts_per_address,
+        failed_attempts_per_user: limits.failed_attempts_per_user,
     }
 }
 

@@ -2,7 +2,8 @@
 
 use crate::{
     config::Config,
-    listener::{self, Ending},
+    descriptors,
+    listener::{Capacity, Ending, Listener},
     logging::{self, LogFormat},
     output, parts, process,
     tls::{ListenerTls, provider},
@@ -11,6 +12,7 @@ use anyhow::{Context as _, Result};
 use axum::Router;
 use clap::Args;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use qm_core::Clock;
 use qm_db::{Db, SoleServer};
 use qm_orchestrator::{Orchestrator, worker};
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -79,6 +81,9 @@ pub struct Running {
     tls: ListenerTls,
     orchestrator: Arc<Orchestrator>,
     listeners: JoinSet<()>,
+    /// Of each listener.
+    capacity: Capacity,
+    idle: Duration,
     ending: Ending,
     background: JoinSet<()>,
     stop_working: CancellationToken,
@@ -88,6 +93,7 @@ pub struct Running {
 impl Running {
     /// Opens everything and accepts connections.
     pub async fn start(config: &Config, metrics: PrometheusHandle) -> Result<Self> {
+        descriptors::raise();
         let (orchestrator, sole) = parts::open(config).await?;
         let verifier = qm_pki::client_verifier(provider(), &[orchestrator.device_ca()])?;
         let tls = ListenerTls::load(config, verifier)?;
@@ -95,6 +101,8 @@ impl Running {
             tls,
             orchestrator: Arc::clone(&orchestrator),
             listeners: JoinSet::new(),
+            capacity: descriptors::capacity(&config.limits, descriptors::allowed()),
+            idle: Duration::from_secs(config.limits.idle_seconds),
             ending: Ending::default(),
             background: JoinSet::new(),
             stop_working: CancellationToken::new(),
@@ -122,22 +130,17 @@ impl Running {
         let enrollment = qm_dm_endpoint::enrollment_routes(Arc::clone(orchestrator));
         let management = qm_dm_endpoint::management_routes(Arc::clone(orchestrator));
         let admin = qm_admin_api::routes(Arc::clone(orchestrator), render);
-        self.open(
-            "enrollment",
-            config.enrollment.listen,
-            self.tls.plain(),
-            enrollment,
-        )
-        .await?;
+        let (plain, with_certificate) = (self.tls.plain(), self.tls.management());
+        self.open("enrollment", config.enrollment.listen, plain.clone(), enrollment)
+            .await?;
         self.open(
             "management",
             config.management.listen,
-            self.tls.management(),
+            with_certificate,
             management,
         )
         .await?;
-        self.open("admin", config.admin.listen, self.tls.plain(), admin)
-            .await
+        self.open("admin", config.admin.listen, plain, admin).await
     }
 
     async fn open(
@@ -151,8 +154,9 @@ impl Running {
             format!("cannot listen on {address} ({name}.listen): is another program there?")
         })?;
         tracing::info!(listener = name, %address, "listening");
-        self.listeners
-            .spawn(listener::serve(name, socket, tls, router, self.ending.clone()));
+        let (clock, ending) = (Clock::system(), self.ending.clone());
+        let listener = Listener::new(name, router, self.capacity, self.idle, clock, ending);
+        self.listeners.spawn(listener.serve(socket, tls));
         Ok(())
     }
 

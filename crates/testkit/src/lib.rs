@@ -6,7 +6,11 @@
 //! Start with [`stages`]: one [`Stage`] for SQLite, and one for PostgreSQL where `QUARTERMASTER_TEST_POSTGRES` names a
 //! server.
 
+pub mod admin;
+pub mod forge;
+pub mod log;
 pub mod process;
+pub mod wire;
 
 use anyhow::{Result, bail, ensure};
 use futures_util::future::try_join_all;
@@ -43,6 +47,11 @@ impl DerefMut for Stage {
 
 /// One stage for each database. The devices are not enrolled yet.
 pub async fn stages(devices: u64, seats: u64) -> Result<Vec<Stage>> {
+    stages_with(devices, seats, "").await
+}
+
+/// The same, with more lines of configuration.
+pub async fn stages_with(devices: u64, seats: u64, more: &str) -> Result<Vec<Stage>> {
     let options = Options {
         devices,
         seats,
@@ -50,13 +59,13 @@ pub async fn stages(devices: u64, seats: u64) -> Result<Vec<Stage>> {
     };
     let mut stages = vec![Stage {
         engine: "sqlite",
-        scene: Scene::set(&options).await?,
+        scene: Scene::set_with(&options, more).await?,
     }];
     if let Some(url) = test_support::postgres_url() {
         let database = Some(test_support::postgres_schema(&url).await);
         stages.push(Stage {
             engine: "postgres",
-            scene: Scene::set(&Options { database, ..options }).await?,
+            scene: Scene::set_with(&Options { database, ..options }, more).await?,
         });
     }
     Ok(stages)

@@ -38,7 +38,7 @@ async fn caller(parts: &Parts, api: &Api, needed: Role) -> Result<Caller, ApiErr
     let source = parts
         .extensions
         .get::<ConnectInfo<SocketAddr>>()
-        .map(|peer| peer.0.ip().to_string());
+        .map(|peer| peer.0.ip());
     let caller = api
         .orchestrator
         .authenticate(token, source)

@@ -1,7 +1,9 @@
 //! Who a message is from, and where in its session it stands.
 
 use super::{CheckInError, Incoming};
+use crate::Orchestrator;
 use qm_core::{
+    DeviceId, Timestamp,
     device::{CertificateState, Device, DeviceState},
     session::SessionRow,
 };
@@ -9,26 +11,64 @@ use qm_db::{Db, DbError, devices, devices::CheckIn};
 use qm_engine::session::Session;
 use std::time::Duration;
 
-/// A device's identity is its certificate, nothing else. What it claims to be in `Source` must agree.
-pub async fn admit(db: &Db, found: Option<CheckIn>, incoming: &Incoming) -> Result<CheckIn, CheckInError> {
-    let found = found.ok_or(CheckInError::UnknownDevice)?;
-    if !opens_session(&found, incoming) {
-        tracing::warn!(device.id = %found.device.id, "message refused: the enrollment or its certificate is over");
-        return Err(CheckInError::UnknownDevice);
+impl Orchestrator {
+    /// A device's identity is its certificate, nothing else. What it claims to be in `Source` must agree.
+    pub(super) async fn admit(
+        &self,
+        found: Option<CheckIn>,
+        incoming: &Incoming,
+    ) -> Result<CheckIn, CheckInError> {
+        let Some(found) = found else {
+            self.note_refused("unknown", None, incoming.now);
+            return Err(CheckInError::UnknownDevice);
+        };
+        if let Some(reason) = why_shut(&found, incoming) {
+            self.note_refused(reason, Some(found.device.id), incoming.now);
+            return Err(CheckInError::UnknownDevice);
+        }
+        let source = incoming.message.header.source.trim();
+        if !may_claim(&self.db, &found.device, source).await? {
+            self.note_refused("foreign_source", Some(found.device.id), incoming.now);
+            return Err(CheckInError::ForeignSource);
+        }
+        Ok(found)
     }
-    let source = incoming.message.header.source.trim();
-    if !may_claim(db, &found.device, source).await? {
-        tracing::warn!(device.id = %found.device.id, "message refused: it names another device as its source");
-        return Err(CheckInError::ForeignSource);
+
+    /// Every refusal counts; a device that goes on and on does not fill the log.
+    pub(super) fn note_refused(&self, reason: &'static str, device: Option<DeviceId>, now: Timestamp) {
+        metrics::counter!("device_messages_refused_total", "reason" => reason).increment(1);
+        if self.refusals.wait(&(reason, device), now).is_none() {
+            self.refusals.failed(&(reason, device), now);
+            let device = device.map(tracing::field::display);
+            tracing::warn!(device.id = device, reason, "management message refused");
+        }
     }
-    Ok(found)
 }
 
-/// A device that has just left may repeat its last message: it has not seen the answer.
+/// Whether the certificate opens sessions.
 pub fn opens_session(found: &CheckIn, incoming: &Incoming) -> bool {
-    let live =
-        found.device.state != DeviceState::Ended && found.certificate.state != CertificateState::Revoked;
-    live || found.session.as_ref().is_some_and(|row| is_repeat(row, incoming))
+    why_shut(found, incoming).is_none()
+}
+
+/// Why a certificate opens nothing. The handshake checks the dates too, but a connection outlives it, and a resumed TLS
+/// session is not checked again. A device that has just left may repeat its last message: it has not seen the answer.
+fn why_shut(found: &CheckIn, incoming: &Incoming) -> Option<&'static str> {
+    let CheckIn {
+        device,
+        certificate,
+        session,
+        ..
+    } = found;
+    let reason = match (certificate.state, device.state) {
+        _ if incoming.now > certificate.not_after => return Some("expired"),
+        _ if incoming.now < certificate.not_before => return Some("not_yet_valid"),
+        (CertificateState::Superseded, _) => return Some("superseded"),
+        (_, DeviceState::Ended) => "ended",
+        (CertificateState::Revoked, _) => "revoked",
+        (CertificateState::Active, _) => return None,
+    };
+    let repeat = session.as_ref().is_some_and(|row| is_repeat(row, incoming));
+    (!repeat).then_some(reason)
 }
 
 /// `Source` is the `DeviceID` of the enrollment. A client that calls itself otherwise in its first session is believed,

@@ -1,6 +1,6 @@
 //! The callers of messages that arrive at the same time are read together: a statement costs more than the rows it reads.
 
-use super::{CheckInError, Incoming, admit::admit};
+use super::{CheckInError, Incoming};
 use crate::Orchestrator;
 use qm_core::Sha256;
 use qm_db::{Batches, Db, DbError, Engine, devices, devices::CheckIn};
@@ -41,7 +41,7 @@ impl Orchestrator {
         let serve = move |group| Arc::clone(&server).look_up(group);
         let found = self.lookups.0.pass(None, caller, serve).await;
         let found = found.unwrap_or_else(|| Err(DbError::Aborted.into()))?;
-        admit(&self.db, found, incoming).await
+        self.admit(found, incoming).await
     }
 
     async fn look_up(self: Arc<Self>, group: Vec<Caller>) -> Vec<Found> {

@@ -50,8 +50,10 @@ impl Orchestrator {
         found: Option<CheckIn>,
         incoming: &Incoming,
     ) -> Result<Turn, CheckInError> {
-        let found = found.filter(|found| opens_session(found, incoming));
-        let found = found.ok_or(CheckInError::UnknownDevice)?;
+        let Some(found) = found.filter(|found| opens_session(found, incoming)) else {
+            self.note_refused("ended", None, incoming.now);
+            return Err(CheckInError::UnknownDevice);
+        };
         Ok(match progress(found.session.as_ref(), incoming) {
             Progress::Next(session) => self.work_through(tx, &found, session, incoming).await?,
             Progress::Repeat(stored) => Turn::passed(stored),

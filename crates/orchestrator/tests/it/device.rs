@@ -71,7 +71,7 @@ impl TestDevice {
         let token = token(server, upn).await;
         let document = server
             .orchestrator
-            .enroll(&request(upn, &token, dm_id))
+            .enroll(&request(upn, &token, dm_id), None)
             .await
             .unwrap();
         Self {

@@ -9,7 +9,7 @@ use qm_core::{
     app::LicenseKind,
     command::CommandState,
     deployment::{Context, Intent, TargetState},
-    device::DeviceState,
+    device::{CertificateState, DeviceState, EndReason},
     job::JobKind,
     seat::SeatState,
 };
@@ -23,6 +23,7 @@ use qm_orchestrator::{
     devices::Filter,
 };
 use qm_syncml::{Alert, Command, Item, Meta, StatusCode};
+use std::time::Duration;
 
 async fn only_device(server: &Server) -> qm_core::device::Device {
     device_of(server, "mara@fabrik.example").await
@@ -67,10 +68,10 @@ fn alert(code: u32, kind: &str, source: Option<&str>, data: &str) -> Alert {
 }
 
 /// What the device is told.
-fn told(error: EnrollError) -> FaultKind {
+pub fn told(error: EnrollError) -> FaultKind {
     match error {
         EnrollError::Refused(fault) => fault.kind,
-        EnrollError::Unavailable(error) => panic!("{error}"),
+        other => panic!("{other}"),
     }
 }
 
@@ -79,8 +80,8 @@ async fn an_enrollment_is_repeated_with_the_same_document_and_used_once() {
     for server in servers().await {
         let token = token(&server, "mara@fabrik.example").await;
         let first = request("mara@fabrik.example", &token, "DEVICE-1");
-        let document = server.orchestrator.enroll(&first).await.unwrap();
-        let again = server.orchestrator.enroll(&first).await.unwrap();
+        let document = server.orchestrator.enroll(&first, None).await.unwrap();
+        let again = server.orchestrator.enroll(&first, None).await.unwrap();
         assert_eq!(document.expose(), again.expose(), "{}", server.engine);
         for wrong in [
             request("mara@fabrik.example", &token, "DEVICE-1"),
@@ -88,13 +89,13 @@ async fn an_enrollment_is_repeated_with_the_same_document_and_used_once() {
             request("nils@fabrik.example", &token, "DEVICE-1"),
             request("mara@fabrik.example", "no such token", "DEVICE-1"),
         ] {
-            let refused = server.orchestrator.enroll(&wrong).await.unwrap_err();
+            let refused = server.orchestrator.enroll(&wrong, None).await.unwrap_err();
             assert_eq!(told(refused), FaultKind::Authentication, "{}", server.engine);
         }
         server.clock.advance(2 * DAY);
         assert_eq!(
             document.expose(),
-            server.orchestrator.enroll(&first).await.unwrap().expose()
+            server.orchestrator.enroll(&first, None).await.unwrap().expose()
         );
     }
 }
@@ -104,7 +105,7 @@ async fn the_poll_schedule_of_the_enrollment_is_that_of_the_first_session() {
     for server in servers().await {
         let token = token(&server, "mara@fabrik.example").await;
         let request = request("mara@fabrik.example", &token, "DEVICE-1");
-        let document = server.orchestrator.enroll(&request).await.unwrap();
+        let document = server.orchestrator.enroll(&request, None).await.unwrap();
         let document = String::from_utf8(document.expose().clone()).unwrap();
         let mut device = TestDevice::enroll(&server, "nils@fabrik.example", "DEVICE-2").await;
         device.call(&server).await;
@@ -126,7 +127,7 @@ async fn a_request_that_comes_twice_at_once_enrolls_one_device() {
     for server in servers().await {
         let token = token(&server, "mara@fabrik.example").await;
         let request = request("mara@fabrik.example", &token, "DEVICE-1");
-        let enroll = || server.orchestrator.enroll(&request);
+        let enroll = || server.orchestrator.enroll(&request, None);
         let (a, b, c) = tokio::join!(enroll(), enroll(), enroll());
         let first = a.unwrap();
         for other in [b, c] {
@@ -141,7 +142,7 @@ async fn a_key_is_not_certified_for_a_second_device() {
     for server in servers().await {
         let first = token(&server, "mara@fabrik.example").await;
         let mine = request("mara@fabrik.example", &first, "DEVICE-1");
-        server.orchestrator.enroll(&mine).await.unwrap();
+        server.orchestrator.enroll(&mine, None).await.unwrap();
         let mut stolen = request(
             "nils@fabrik.example",
             &token(&server, "nils@fabrik.example").await,
@@ -153,14 +154,14 @@ async fn a_key_is_not_certified_for_a_second_device() {
             }
             (other, _) => other,
         };
-        let refused = server.orchestrator.enroll(&stolen).await.unwrap_err();
+        let refused = server.orchestrator.enroll(&stolen, None).await.unwrap_err();
         assert_eq!(told(refused), FaultKind::CertificateRequest, "{}", server.engine);
         // The refusal did not use the token up.
         let Credential::Username { password, .. } = &stolen.credential else {
             panic!("on premises")
         };
         let own = request("nils@fabrik.example", password.expose(), "DEVICE-2");
-        server.orchestrator.enroll(&own).await.unwrap();
+        server.orchestrator.enroll(&own, None).await.unwrap();
     }
 }
 
@@ -270,6 +271,71 @@ async fn devices_cannot_speak_for_each_other() {
             Err(CheckInError::UnknownDevice)
         ));
     }
+}
+
+#[tokio::test]
+async fn a_certificate_opens_nothing_after_its_time_or_once_it_was_replaced() {
+    for server in servers().await {
+        let mut mara = TestDevice::enroll(&server, "mara@fabrik.example", "DEVICE-1").await;
+        let mut nils = TestDevice::enroll(&server, "nils@fabrik.example", "DEVICE-2").await;
+        mara.call(&server).await;
+        nils.call(&server).await;
+        let fingerprint = qm_pki::fingerprint(&nils.certificate);
+        set_certificate(&server, &fingerprint, CertificateState::Superseded).await;
+        assert!(is_shut_out(&server, &nils).await, "{}: superseded", server.engine);
+        set_certificate(&server, &fingerprint, CertificateState::Active).await;
+        assert!(!is_shut_out(&server, &nils).await, "{}", server.engine);
+
+        server.clock.advance(Duration::from_hours(365 * 24 - 1));
+        assert!(!is_shut_out(&server, &mara).await, "{}", server.engine);
+        server.clock.advance(Duration::from_hours(2));
+        let trail = server.trail().await;
+        assert!(is_shut_out(&server, &mara).await, "{}: expired", server.engine);
+        assert_eq!(server.trail().await, trail);
+    }
+}
+
+/// The device is revoked after its message was admitted and before its work begins.
+#[tokio::test]
+async fn a_device_that_is_shut_out_while_its_message_waits_gets_nothing() {
+    for server in servers().await {
+        let device = TestDevice::enroll(&server, "mara@fabrik.example", "DEVICE-1").await;
+        let id = only_device(&server).await.id;
+        let mut tx = server.db.begin("test").await.unwrap();
+        qm_db::devices::lock(&mut tx, &[id]).await.unwrap();
+        let message = device.first(vec![]);
+        let waiting = device.post(&server, &message);
+        let revoke = async {
+            // Long enough to be admitted; a message that is slower than that is refused at the door.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            qm_db::certificates::revoke_for_device(&mut tx, id).await.unwrap();
+            let now = server.clock.now();
+            qm_db::devices::end(&mut tx, id, EndReason::Revoked, now)
+                .await
+                .unwrap();
+            tx.commit().await.unwrap();
+        };
+        let (answer, ()) = tokio::join!(waiting, revoke);
+        assert!(
+            matches!(answer, Err(CheckInError::UnknownDevice)),
+            "{}",
+            server.engine
+        );
+        assert_eq!(only_device(&server).await.state, DeviceState::Ended);
+    }
+}
+
+async fn set_certificate(server: &Server, fingerprint: &qm_core::Sha256, state: CertificateState) {
+    let mut tx = server.db.begin("test").await.unwrap();
+    qm_db::certificates::set_state(&mut tx, fingerprint, state)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+}
+
+async fn is_shut_out(server: &Server, device: &TestDevice) -> bool {
+    let answer = device.post(server, &device.first(vec![])).await;
+    matches!(answer, Err(CheckInError::UnknownDevice))
 }
 
 #[tokio::test]

@@ -180,6 +180,18 @@ pub struct Limits {
     pub history_days: u64,
     /// How long the audit trail is kept, in days.
     pub audit_days: u64,
+    /// How many connections each listener holds.
+    pub connections: usize,
+    /// How many of them may come from one address (of IPv6, from one /64).
+    pub connections_per_address: usize,
+    /// How many of them may be in their TLS handshake.
+    pub handshakes: usize,
+    /// After how many seconds of silence a connection is closed.
+    pub idle_seconds: u64,
+    /// How many wrong credentials, tokens or link signatures may come from one address in ten minutes; 0: any number.
+    pub failed_attempts_per_address: u32,
+    /// How many wrong enrollment credentials may name one user in ten minutes; 0: any number.
+    pub failed_attempts_per_user: u32,
 }
 
 impl Default for Limits {
@@ -192,13 +204,24 @@ impl Default for Limits {
             drain_seconds: 2,
             history_days: 30,
             audit_days: 400,
+            connections: 4000,
+            connections_per_address: 1000,
+            handshakes: 1000,
+            idle_seconds: 60,
+            failed_attempts_per_address: 60,
+            failed_attempts_per_user: 20,
         }
     }
 }
 
 impl Limits {
-    /// Leases are renewed three times in their life, and looked for every two seconds.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
+        self.check_lease()?;
+        self.check_places()
+    }
+
+    /// Leases are renewed three times in their life, and looked for every two seconds.
+    fn check_lease(&self) -> Result<(), ConfigError> {
         if (1..=3600).contains(&self.lease_seconds) {
             return Ok(());
         }
@@ -206,6 +229,26 @@ impl Limits {
             key: "limits.lease_seconds",
             problem: format!("{} is not between 1 and 3600", self.lease_seconds),
         })
+    }
+
+    /// Nobody gets in where there is no room at all.
+    fn check_places(&self) -> Result<(), ConfigError> {
+        let least = [
+            ("limits.connections", self.connections == 0),
+            (
+                "limits.connections_per_address",
+                self.connections_per_address == 0,
+            ),
+            ("limits.handshakes", self.handshakes == 0),
+            ("limits.idle_seconds", self.idle_seconds == 0),
+        ];
+        match least.into_iter().find(|(_, none)| *none) {
+            None => Ok(()),
+            Some((key, _)) => Err(ConfigError::Value {
+                key,
+                problem: "must be 1 or more".to_owned(),
+            }),
+        }
     }
 }
 

@@ -79,6 +79,11 @@ fn each_wrong_value_names_its_key() {
             "store.base_url",
         ),
         ("client_secret = \"hush\"", "", "store.client_secret"),
+        (
+            "[store]",
+            "[limits]\nhandshakes = 0\n[store]",
+            "limits.handshakes",
+        ),
     ];
     for (from, to, key) in cases {
         let error = load(&GOOD.replace(from, to)).unwrap_err().to_string();

@@ -7,7 +7,7 @@ use crate::{
     serve::Running,
 };
 use anyhow::{Context as _, Result};
-use metrics_exporter_prometheus::PrometheusBuilder;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use qm_core::{Clock, Rng, Version, access::Role};
 use qm_db::Db;
 use qm_device_sim::{Device, DeviceOptions, Seat, SeatOracle, StorePackage};
@@ -38,7 +38,10 @@ pub struct Scene {
     pub devices: Vec<Arc<Mutex<Device>>>,
     /// Where devices begin.
     pub discovery: String,
-    root: String,
+    /// How the server was started.
+    pub config: Config,
+    /// The root that its certificate goes back to, PEM.
+    pub root: String,
 }
 
 const HOST: &str = "localhost";
@@ -57,6 +60,11 @@ pub struct Options {
 impl Scene {
     /// Starts everything; the devices are not enrolled yet.
     pub async fn set(options: &Options) -> Result<Self> {
+        Self::set_with(options, "").await
+    }
+
+    /// With more lines of configuration.
+    pub async fn set_with(options: &Options, more: &str) -> Result<Self> {
         let upns: Vec<_> = (1..=options.devices)
             .map(|n| format!("user{n}@demo.example"))
             .collect();
@@ -68,9 +76,8 @@ impl Scene {
         })
         .await?;
         let folder = tempfile::Builder::new().prefix("quartermaster-demo-").tempdir()?;
-        let config = install(folder.path(), &store, options.database.as_deref()).await?;
-        let metrics = PrometheusBuilder::new().build_recorder().handle();
-        let server = Running::start(&config, metrics).await?;
+        let config = install(folder.path(), &store, options.database.as_deref(), more).await?;
+        let server = Running::start(&config, recorder().await?).await?;
         let root = fs::read_to_string(folder.path().join("tls/root.pem"))?;
         let api = Api::new(address(&config), token(&config).await?, &root)?;
         let store = Arc::new(store);
@@ -83,6 +90,7 @@ impl Scene {
             upns,
             devices: Vec::new(),
             discovery,
+            config,
             root,
         };
         for upn in &scene.upns {
@@ -169,7 +177,23 @@ fn is_offline(store: &StoreSimHandle, family: &str) -> bool {
         .any(|product| offline(product) && product.family_name.as_ref().is_some_and(named))
 }
 
-async fn install(folder: &Path, store: &StoreSimHandle, database: Option<&str>) -> Result<Config> {
+/// Metrics are the process's, however many scenes there are.
+async fn recorder() -> Result<PrometheusHandle> {
+    static HANDLE: Mutex<Option<PrometheusHandle>> = Mutex::const_new(None);
+    let mut handle = HANDLE.lock().await;
+    if let Some(handle) = &*handle {
+        return Ok(handle.clone());
+    }
+    let new = PrometheusBuilder::new().install_recorder()?;
+    Ok(handle.insert(new).clone())
+}
+
+async fn install(
+    folder: &Path,
+    store: &StoreSimHandle,
+    database: Option<&str>,
+    more: &str,
+) -> Result<Config> {
     let [enrollment_port, management_port, admin_port] = free_ports()?;
     let host = HOST.to_owned();
     let data_dir = folder.to_path_buf();
@@ -183,6 +207,7 @@ async fn install(folder: &Path, store: &StoreSimHandle, database: Option<&str>) 
     .await?;
     let mut text = fs::read_to_string(&file)?.replace("0.0.0.0:", "127.0.0.1:");
     text += &store_section(store);
+    text += more;
     if let Some(url) = database {
         text = text.replace("sqlite:quartermaster.db", url);
     }

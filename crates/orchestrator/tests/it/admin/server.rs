@@ -58,6 +58,8 @@ pub async fn server(engine: &'static str, db: Db) -> Server {
         lease: Duration::from_secs(3),
         history: 30 * DAY,
         audit_history: 365 * DAY,
+        failed_attempts_per_address: 5,
+        failed_attempts_per_user: 3,
     };
     let orchestrator = Orchestrator::new(Parts {
         db: db.clone(),
@@ -72,7 +74,7 @@ pub async fn server(engine: &'static str, db: Db) -> Server {
     let token = create_api_token(&db, &clock, &rng, "ops", Role::Admin)
         .await
         .unwrap();
-    let source = Some("192.0.2.7".to_owned());
+    let source = Some([192, 0, 2, 7].into());
     let caller = orchestrator
         .authenticate(token.expose(), source)
         .await

@@ -1,0 +1,148 @@
+//! One connection: handshake, requests, end.
+
+use super::{Listener, connections::Ticket};
+use axum::{body::Body, extract::ConnectInfo};
+use hyper::body::Incoming;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto::Builder,
+    service::TowerToHyperService,
+};
+use qm_dm_endpoint::ClientCertificate;
+use rustls::ServerConfig;
+use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use tokio::{net::TcpStream, sync::Notify, time::timeout};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tower::{Service, ServiceExt as _};
+use tower_http::timeout::TimeoutBody;
+
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// The longest time between two parts of a request's body.
+const BODY_STALL: Duration = Duration::from_secs(30);
+/// How long a connection that shall end may stay silent over it.
+const LINGER: Duration = Duration::from_secs(5);
+/// The most bytes of a request's header, and of a reply that waits to be sent.
+const BUFFER: usize = 64 * 1024;
+/// Requests at the same time on one HTTP/2 connection.
+const STREAMS: u32 = 32;
+/// Streams that a client may have opened and given up at once (rapid reset).
+const RESETS: usize = 32;
+
+/// Serves a connection from its first byte to its end.
+pub async fn serve(
+    listener: &Listener,
+    tls: Arc<ServerConfig>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    ticket: Ticket,
+) {
+    let shaken = tokio::select! {
+        shaken = shake_hands(tls, stream) => shaken,
+        () = ticket.gives_way() => Err(io::ErrorKind::TimedOut.into()),
+    };
+    match shaken {
+        Ok(stream) => {
+            ticket.handshake_done();
+            tokio::select! {
+                () = converse(listener, stream, peer, &ticket) => (),
+                () = ticket.gives_way() => listener.gave_way(),
+            }
+        }
+        Err(error) => listener.handshake_failed(peer, &error),
+    }
+}
+
+async fn shake_hands(tls: Arc<ServerConfig>, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    stream.set_nodelay(true)?;
+    timeout(HANDSHAKE, TlsAcceptor::from(tls).accept(stream))
+        .await
+        .map_err(|_| io::ErrorKind::TimedOut)?
+}
+
+/// Answers requests until the client goes, falls silent, or the server stops.
+async fn converse(listener: &Listener, stream: TlsStream<TcpStream>, peer: SocketAddr, ticket: &Ticket) {
+    let builder = http(&stream, listener.idle);
+    let asked = Arc::new(Notify::new());
+    let service = TowerToHyperService::new(service(listener, &stream, peer, ticket, &asked));
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut end = pin!(async {
+        tokio::select! {
+            () = listener.ending.stopping(&asked) => (),
+            () = ticket.activity.quiet_for(listener.idle) => (),
+        }
+    });
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = end.as_mut() => {
+            connection.as_mut().graceful_shutdown();
+            tokio::select! {
+                ended = connection => ended,
+                () = ticket.activity.quiet_for(LINGER) => Ok(()),
+            }
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(listener = listener.name, peer = %peer.ip(), %error, "connection ended early");
+    }
+}
+
+/// The protocol is the one that was agreed on in the handshake: nobody is waited for to tell.
+fn http(stream: &TlsStream<TcpStream>, idle: Duration) -> Builder<TokioExecutor> {
+    let builder = Builder::new(TokioExecutor::new());
+    let mut builder = match stream.get_ref().1.alpn_protocol() {
+        Some(b"h2") => builder.http2_only(),
+        _ => builder.http1_only(),
+    };
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(idle)
+        .max_buf_size(BUFFER);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_pending_accept_reset_streams(RESETS)
+        .max_local_error_reset_streams(RESETS)
+        .max_send_buf_size(BUFFER);
+    builder
+}
+
+/// The router, with what it has to know of the connection.
+fn service(
+    listener: &Listener,
+    stream: &TlsStream<TcpStream>,
+    peer: SocketAddr,
+    ticket: &Ticket,
+    asked: &Arc<Notify>,
+) -> impl Service<
+    http::Request<Incoming>,
+    Response = http::Response<super::activity::Reply<Body>>,
+    Error = Infallible,
+    Future = impl Future<Output = Result<http::Response<super::activity::Reply<Body>>, Infallible>> + Send,
+> + Clone
++ Send
++ 'static {
+    let leaf = stream
+        .get_ref()
+        .1
+        .peer_certificates()
+        .and_then(|chain| chain.first());
+    let certificate = leaf.map(|der| ClientCertificate(Arc::from(der.as_ref())));
+    let (router, ending) = (listener.router.clone(), listener.ending.clone());
+    let (activity, asked) = (Arc::clone(&ticket.activity), Arc::clone(asked));
+    tower::service_fn(move |request: http::Request<Incoming>| {
+        asked.notify_one();
+        let mut request = request.map(|body| Body::new(TimeoutBody::new(BODY_STALL, body)));
+        request.extensions_mut().insert(ConnectInfo(peer));
+        if let Some(certificate) = &certificate {
+            request.extensions_mut().insert(certificate.clone());
+        }
+        let (ending, version) = (ending.clone(), request.version());
+        let (answer, answering) = (router.clone().oneshot(request), activity.answering());
+        async move {
+            let response = ending.last_here(answer.await?, version);
+            Ok(response.map(|body| answering.reply(body)))
+        }
+    })
+}
