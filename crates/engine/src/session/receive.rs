@@ -12,6 +12,7 @@ use qm_csp::{
     device_management::{SessionAlert, read_session_alert},
 };
 use qm_syncml::{Alert, Command, Edit, Item, Message, Meta, Results, Status, StatusCode, alert};
+use std::collections::HashSet;
 
 /// The outcome of one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,11 +126,8 @@ impl Receiver {
         }
     }
 
-    /// A result that was already stored is a repeat; clients do that.
     fn store_result(&mut self, msg: u32, cmd: &str, result: CommandResult) {
-        if let Some(sent) = self.sent(msg, cmd)
-            && !sent.results.contains(&result)
-        {
+        if let Some(sent) = self.sent(msg, cmd) {
             sent.results.push(result);
         }
     }
@@ -243,6 +241,9 @@ impl Receiver {
 
     /// Turns answered commands into facts. A Get that succeeded may still wait for its Results until the package ends.
     fn settle(&mut self, package_complete: bool) {
+        for sent in &mut self.session.sent {
+            forget_repeats(&mut sent.results);
+        }
         let chunked = self.session.partial.as_ref().map(|p| (p.msg, p.cmd.clone()));
         let answered = |sent: &Sent| {
             let results_due =
@@ -388,10 +389,22 @@ fn merged(inner: &Meta, outer: &Meta) -> Meta {
     }
 }
 
+/// A result that came before is a repeat; clients do that. A message may bring so many that each is looked up once only.
+fn forget_repeats(results: &mut Vec<CommandResult>) {
+    let mut seen = HashSet::with_capacity(results.len());
+    let new: Vec<bool> = results
+        .iter()
+        .map(|result| seen.insert((&result.uri, &result.format, &result.data)))
+        .collect();
+    let mut new = new.into_iter();
+    results.retain(|_| new.next().unwrap_or(true));
+}
+
 /// `Size` counts the encoded text by most clients, the decoded bytes of base64 by some.
 fn size_agrees(partial: &Partial) -> bool {
     let text = partial.data.len() as u64;
-    let decoded = text / 4 * 3 - partial.data.bytes().rev().take_while(|b| *b == b'=').count() as u64;
+    let padding = partial.data.bytes().rev().take_while(|b| *b == b'=').count() as u64;
+    let decoded = (text / 4 * 3).saturating_sub(padding);
     partial.size == text || partial.size == decoded
 }
 

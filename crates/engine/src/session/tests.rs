@@ -298,6 +298,26 @@ fn chunks_are_acknowledged_and_put_together() {
 }
 
 #[test]
+fn an_object_of_padding_alone_has_no_negative_size() {
+    let first = start(work(vec![command("./Big", None)]));
+    let cmd = first.message.body.last().unwrap().cmd_id().to_owned();
+    let chunk = |more, size| Item {
+        meta: Meta {
+            size,
+            ..Meta::default()
+        },
+        more_data: more,
+        ..value("./Big", "==")
+    };
+    let chunks = vec![
+        results(&cmd, 1, chunk(true, Some(3))),
+        results(&cmd, 1, chunk(false, None)),
+    ];
+    let received = receive(first.session, &message(2, chunks));
+    assert_eq!(received.statuses[2].code, StatusCode::SIZE_MISMATCH);
+}
+
+#[test]
 fn a_wrong_size_and_a_broken_off_object_are_told() {
     let first = start(work(vec![command("./Big", None)]));
     let cmd = first.message.body.last().unwrap().cmd_id().to_owned();
