@@ -23,6 +23,8 @@ pub struct Limits {
     pub members: u64,
     /// Bytes of one manifest, unpacked.
     pub manifest: u64,
+    /// Bytes of all manifests, unpacked.
+    pub manifests: u64,
     /// Bytes unpacked for each byte packed, once more than 64 KiB come out.
     pub ratio: u64,
 }
@@ -34,6 +36,7 @@ impl Default for Limits {
             directory: 96 << 20,
             members: 2_000,
             manifest: 4 << 20,
+            manifests: 64 << 20,
             ratio: 100,
         }
     }
@@ -44,6 +47,7 @@ pub(crate) struct Budget {
     pub(crate) limits: Limits,
     entries: u64,
     directory: u64,
+    manifests: u64,
 }
 
 impl Budget {
@@ -52,7 +56,17 @@ impl Budget {
             limits: *limits,
             entries: limits.entries,
             directory: limits.directory,
+            manifests: limits.manifests,
         }
+    }
+
+    /// Counts a manifest that was unpacked.
+    pub(crate) fn spend_manifest(&mut self, manifest: &[u8]) -> Result<(), PackageError> {
+        self.manifests = self
+            .manifests
+            .checked_sub(manifest.len() as u64)
+            .ok_or(exceeded(Limit::Manifests, self.limits.manifests))?;
+        Ok(())
     }
 
     fn spend(&mut self, directory: directory::Directory) -> Result<(), PackageError> {

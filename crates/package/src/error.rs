@@ -178,6 +178,8 @@ text_enum! {
         Members = "a number of packages",
         /// Bytes of a manifest, unpacked.
         Manifest = "a manifest",
+        /// Bytes of all manifests, unpacked.
+        Manifests = "manifests together",
         /// Bytes unpacked for each byte packed.
         Ratio = "a compression ratio",
     }

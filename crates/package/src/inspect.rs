@@ -9,7 +9,9 @@ use crate::{
 };
 use qm_core::{Architecture, app::DeviceFamily};
 use std::{
+    collections::{HashMap, hash_map::Entry},
     fmt::Display,
+    hash::Hash,
     io::{Read, Seek},
 };
 
@@ -19,7 +21,7 @@ pub fn inspect<R: Read + Seek>(mut reader: R, limits: &Limits) -> Result<Package
     let mut archive = Archive::open(&mut reader, &mut budget)?;
     let marks = Marks::read(&mut archive);
     match (archive.contains(MANIFEST), archive.contains(BUNDLE_MANIFEST)) {
-        (true, false) => Ok(package(read_manifest(&mut archive, limits)?, marks)),
+        (true, false) => Ok(package(read_manifest(&mut archive, &mut budget)?, marks)),
         (false, true) => {
             let (bundle, members) = locate_members(&mut archive, limits)?;
             drop(archive);
@@ -62,9 +64,12 @@ struct Opened {
 
 fn read_manifest<R: Read + Seek>(
     archive: &mut Archive<'_, R>,
-    limits: &Limits,
+    budget: &mut Budget,
 ) -> Result<Manifest, PackageError> {
-    let bytes = archive.read(MANIFEST, limits)?.ok_or(PackageError::NoManifest)?;
+    let bytes = archive
+        .read(MANIFEST, &budget.limits)?
+        .ok_or(PackageError::NoManifest)?;
+    budget.spend_manifest(&bytes)?;
     manifest::parse(&bytes)
 }
 
@@ -150,10 +155,9 @@ fn open_member<R: Read + Seek>(
     extent: &Extent,
     budget: &mut Budget,
 ) -> Result<Manifest, PackageError> {
-    let limits = budget.limits;
     let mut section = Section::new(reader, extent.start, extent.size)?;
     let mut archive = Archive::open(&mut section, budget)?;
-    read_manifest(&mut archive, &limits)
+    read_manifest(&mut archive, budget)
 }
 
 /// A bundle's members share its name and publisher, hence its family, and are what it says they are.
@@ -243,30 +247,41 @@ fn is_app(member: &Member) -> bool {
 
 /// Every family that one of the lists has, from the lowest version up; any, if one of the lists says so.
 fn any_family<'a>(lists: impl Iterator<Item = &'a [DeviceFamily]>) -> Vec<DeviceFamily> {
-    let mut merged: Vec<DeviceFamily> = Vec::new();
-    for list in lists {
-        if list.is_empty() {
-            return Vec::new();
-        }
-        for family in list {
-            match merged.iter_mut().find(|known| known.name == family.name) {
-                Some(known) => known.min_version = known.min_version.min(family.min_version),
-                None => merged.push(family.clone()),
-            }
-        }
+    let lists: Vec<_> = lists.collect();
+    if lists.iter().any(|list| list.is_empty()) {
+        return Vec::new();
     }
-    merged
+    merged(
+        lists.into_iter().flatten(),
+        |family| &family.name,
+        |known, other| known.min_version = known.min_version.min(other.min_version),
+    )
 }
 
 /// Every framework that one of the lists has, in the highest version asked for.
 fn all_dependencies<'a>(lists: impl Iterator<Item = &'a [Dependency]>) -> Vec<Dependency> {
-    let mut merged: Vec<Dependency> = Vec::new();
-    for needed in lists.flatten() {
-        let same =
-            |known: &&mut Dependency| (&known.name, &known.publisher) == (&needed.name, &needed.publisher);
-        match merged.iter_mut().find(same) {
-            Some(known) => known.min_version = known.min_version.max(needed.min_version),
-            None => merged.push(needed.clone()),
+    merged(
+        lists.flatten(),
+        |needed| (&needed.name, &needed.publisher),
+        |known, other| known.min_version = known.min_version.max(other.min_version),
+    )
+}
+
+/// One of each key, in the order of their first appearance. Manifests may hold very many: each is looked up once.
+fn merged<'a, T: Clone + 'a, K: Eq + Hash>(
+    all: impl Iterator<Item = &'a T>,
+    key: impl Fn(&'a T) -> K,
+    join: impl Fn(&mut T, &T),
+) -> Vec<T> {
+    let mut places = HashMap::new();
+    let mut merged: Vec<T> = Vec::new();
+    for one in all {
+        match places.entry(key(one)) {
+            Entry::Occupied(place) => join(&mut merged[*place.get()], one),
+            Entry::Vacant(place) => {
+                place.insert(merged.len());
+                merged.push(one.clone());
+            }
         }
     }
     merged

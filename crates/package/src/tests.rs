@@ -290,6 +290,7 @@ fn each_limit_is_kept() {
         (manifest("x64", "1.0.0.0") + &padding).as_bytes(),
     )]);
     let wide = Limits::default();
+    let one = manifest("x64", "1.0.0.0").len() as u64;
     // The bundle has five entries, each member four.
     for (bytes, limits, limit) in [
         (&two, Limits { entries: 12, ..wide }, Limit::Entries),
@@ -309,6 +310,14 @@ fn each_limit_is_kept() {
                 ..wide
             },
             Limit::Manifest,
+        ),
+        (
+            &two,
+            Limits {
+                manifests: one + 1,
+                ..wide
+            },
+            Limit::Manifests,
         ),
         (&padded, Limits { ratio: 10, ..wide }, Limit::Ratio),
     ] {
