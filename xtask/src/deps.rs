@@ -54,7 +54,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// Whoever starts or tests the whole may use everything.
-const UNLIMITED: &[&str] = &["quartermaster", "qm-testkit", "qm-tests", "qm-benches", "xtask"];
+const UNLIMITED: &[&str] = &[
+    "quartermaster",
+    "qm-testkit",
+    "qm-tests",
+    "qm-hostile",
+    "qm-benches",
+    "xtask",
+];
 
 /// The store client is the affair of `store-sync`; whoever wires the server may configure it.
 const ONLY_TESTS: &str = "qm-testkit";

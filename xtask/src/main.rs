@@ -3,13 +3,17 @@
 //! - `test`: every test, with the services they need started for them.
 //! - `deps`: the directions between crates.
 //! - `openapi`: writes `schemas/openapi.json`; `openapi --check` fails where it differs from the code.
-//! - `ci`: formatting, clippy, `deps`, `openapi --check`, `test`, then a release build with a real demo.
+//! - `fuzz [NAME…] [--seconds N]`: fuzz targets, each for so long (60 seconds where nothing is said).
+//!   `fuzz --replay NAME FILE` runs one input.
+//! - `ci`: formatting, clippy, `deps`, `openapi --check`, `test`, `fuzz` for a short time, then a release build with a
+//!   real demo.
 #![expect(
     clippy::print_stdout,
     reason = "a command-line program speaks through its output"
 )]
 
 mod deps;
+mod fuzz;
 mod shell;
 mod test;
 
@@ -24,8 +28,12 @@ fn main() -> Result<()> {
         ["deps"] => deps::check(),
         ["openapi"] => openapi(false),
         ["openapi", "--check"] => openapi(true),
+        ["fuzz", "--replay", target, file] => fuzz::replay(target, file),
+        ["fuzz", rest @ ..] => fuzz::from_arguments(rest),
         ["ci"] => ci(),
-        _ => bail!("usage: cargo xtask test [TEST ARGUMENTS] | deps | openapi [--check] | ci"),
+        _ => bail!(
+            "usage: cargo xtask test [TEST ARGUMENTS] | deps | openapi [--check] | fuzz [NAME…] [--seconds N] | ci"
+        ),
     }
 }
 
@@ -44,6 +52,7 @@ fn ci() -> Result<()> {
     ]))?;
     openapi(true)?;
     test::run_all(&[])?;
+    fuzz::run_in_ci()?;
     run(cargo().args(["build", "--release", "--locked"]))?;
     run(cargo().args(["run", "--release", "--locked", "--", "demo"])).context("the demo")?;
     println!("everything holds");
