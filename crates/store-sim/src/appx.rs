@@ -1,17 +1,19 @@
 //! App packages: small real ones are made, identities of any are read.
 //!
 //! [`PackageSpec::build`] and [`BundleSpec::build`] make files that a strict reader accepts: manifest, block
-//! map with true hashes, content types, and a signature part (which verifies nowhere: its content is empty).
+//! map with true hashes, content types, and a signature that verifies, by a certificate that nobody trusts.
 //! [`PackageIdentity::read`] looks into a file that somebody else made. The names that Windows derives from an
 //! identity are computed here once more, on purpose, from their definition.
 
 mod container;
 mod manifest;
 mod read;
+mod signature;
 
 pub(crate) use manifest::MAX_TESTED;
 pub use manifest::{BundleSpec, PackageSpec, RuntimeNeed};
 pub use read::PackageIdentity;
+pub use signature::{Hash, Signer, Subject, digest_blob};
 
 use sha2::{Digest, Sha256};
 
@@ -33,6 +35,9 @@ pub enum AppxError {
     /// Neither a package nor a bundle.
     #[error("the archive has no package manifest; choose an .appx, .msix, .appxbundle or .msixbundle file")]
     NoManifest,
+    /// The package could not be signed.
+    #[error("the package could not be signed")]
+    Signature(#[from] rcgen::Error),
     /// The manifest lacks something, or has it in a form that cannot be read.
     #[error("the package's manifest has no usable `{0}`")]
     Missing(&'static str),

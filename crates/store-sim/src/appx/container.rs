@@ -1,6 +1,9 @@
 //! The archive around a package: parts, block map, content types, signature.
 
-use super::AppxError;
+use super::{
+    AppxError,
+    signature::{self, Signer},
+};
 use crate::xml::Node;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use sha2::{Digest, Sha256};
@@ -31,33 +34,55 @@ pub(super) fn offset_after<'a>(parts: impl IntoIterator<Item = &'a Part>, name: 
     (before + header_size(name)) as u64
 }
 
-/// Writes the parts in their order, then what every package ends with.
-pub(super) fn write(parts: &[Part], types: &ContentTypes) -> Result<Vec<u8>, AppxError> {
+/// Writes the parts in their order, then what every package ends with. The publisher signs.
+pub(super) fn write(parts: &[Part], types: &ContentTypes, publisher: &str) -> Result<Vec<u8>, AppxError> {
+    let (block_map, content_types) = (block_map(parts).document(), content_types(types).document());
+    // What is signed is the archive without its signature.
+    let unsigned = archive(parts, &block_map, &content_types, None)?;
+    let directory = directory_start(&unsigned);
+    let digest = |bytes: &[u8]| Sha256::digest(bytes).to_vec();
+    let blob = signature::digest_blob(&[
+        (b"AXPC", digest(&unsigned[..directory])),
+        (b"AXCD", digest(&unsigned[directory..])),
+        (b"AXCT", digest(&content_types)),
+        (b"AXBM", digest(&block_map)),
+    ]);
+    let bundle = types.manifest.0 != PACKAGE_MANIFEST_PART;
+    let signature = Signer::simulated(publisher)?.sign(&blob, bundle)?;
+    archive(parts, &block_map, &content_types, Some(&signature))
+}
+
+fn archive(
+    parts: &[Part],
+    block_map: &[u8],
+    content_types: &[u8],
+    signature: Option<&[u8]>,
+) -> Result<Vec<u8>, AppxError> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for part in parts {
         add(&mut zip, &part.name, &part.content, CompressionMethod::Stored)?;
     }
-    let block_map = block_map(parts).document();
-    let content_types = content_types(types).document();
-    add(
-        &mut zip,
-        "AppxBlockMap.xml",
-        &block_map,
-        CompressionMethod::Deflated,
-    )?;
-    add(
-        &mut zip,
-        "[Content_Types].xml",
-        &content_types,
-        CompressionMethod::Deflated,
-    )?;
-    add(
-        &mut zip,
-        "AppxSignature.p7x",
-        SIGNATURE,
-        CompressionMethod::Stored,
-    )?;
+    let deflated = CompressionMethod::Deflated;
+    add(&mut zip, "AppxBlockMap.xml", block_map, deflated)?;
+    add(&mut zip, "[Content_Types].xml", content_types, deflated)?;
+    if let Some(signature) = signature {
+        add(
+            &mut zip,
+            "AppxSignature.p7x",
+            signature,
+            CompressionMethod::Stored,
+        )?;
+    }
     Ok(zip.finish()?.into_inner())
+}
+
+/// Where the central directory begins, by the end record of an archive without comment.
+fn directory_start(archive: &[u8]) -> usize {
+    let at = archive.len() - 6;
+    archive[at..at + 4]
+        .iter()
+        .rev()
+        .fold(0, |start, byte| start << 8 | usize::from(*byte))
 }
 
 fn add(
@@ -122,7 +147,4 @@ fn header_size(name: &str) -> usize {
 
 const BLOCK: usize = 64 << 10;
 
-/// The magic, then an empty PKCS #7 SignedData: version 1, no digests, plain data without content, no signers.
-const SIGNATURE: &[u8] = b"PKCX\
-    \x30\x23\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02\xa0\x16\x30\x14\x02\x01\x01\x31\x00\
-    \x30\x0b\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01\x31\x00";
+const PACKAGE_MANIFEST_PART: &str = "/AppxManifest.xml";

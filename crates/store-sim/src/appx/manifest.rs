@@ -93,7 +93,7 @@ impl PackageSpec {
         }
         parts.push(part("Assets/Logo.png", png::square(150, [0x2f, 0x6f, 0x5e])));
         parts.push(part(MANIFEST, self.manifest().document()));
-        container::write(&parts, &PACKAGE_TYPES)
+        container::write(&parts, &PACKAGE_TYPES, &self.publisher)
     }
 
     fn manifest(&self) -> Node {
@@ -216,7 +216,7 @@ impl BundleSpec {
             content: bundle_manifest(first, self.version, entries).document(),
             mapped: true,
         });
-        container::write(&parts, &BUNDLE_TYPES)
+        container::write(&parts, &BUNDLE_TYPES, &first.publisher)
     }
 
     fn first(&self) -> Result<&PackageSpec, AppxError> {

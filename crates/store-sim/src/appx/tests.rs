@@ -191,9 +191,19 @@ fn finds_packages_whose_names_are_percent_encoded() {
 fn packages_end_with_content_types_and_a_signature() {
     let file = app(Architecture::Arm64).build().unwrap();
     let signature = part(&file, "AppxSignature.p7x");
-    // DER: one SEQUENCE that fills the rest.
     assert_eq!(&signature[..5], b"PKCX\x30");
-    assert_eq!(usize::from(signature[5]) + 6, signature.len());
+    let header = file.windows(4).rposition(|bytes| bytes == b"PK\x03\x04").unwrap();
+    for (tag, signed) in [
+        ("AXPC", &file[..header]),
+        ("AXCT", &part(&file, "[Content_Types].xml")),
+        ("AXBM", &part(&file, "AppxBlockMap.xml")),
+    ] {
+        let digest = [tag.as_bytes(), &Sha256::digest(signed)].concat();
+        assert!(
+            signature.windows(digest.len()).any(|bytes| bytes == digest),
+            "{tag}"
+        );
+    }
     let types = elements(&part(&file, "[Content_Types].xml"));
     let overridden: Vec<_> = types
         .iter()
