@@ -11,6 +11,7 @@
 pub mod access;
 pub mod app;
 pub mod architecture;
+pub mod circuit;
 pub mod client;
 pub mod command;
 pub mod deployment;

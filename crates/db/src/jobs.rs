@@ -128,6 +128,24 @@ pub async fn retry_at(
         > 0)
 }
 
+/// Queues a job again that could not be begun: the attempt does not count. `false` if the lease was lost.
+pub async fn postpone(
+    tx: &mut Tx,
+    lease: &LeasedJob,
+    run_at: Timestamp,
+    why: &str,
+    now: Timestamp,
+) -> Result<bool, DbError> {
+    tx.execute(&UNCOUNT, params![lease.id, lease.lease_token]).await?;
+    retry_at(tx, lease, run_at, why, now).await
+}
+
+/// Makes every queued job of these kinds due; how many had a later time.
+pub async fn hurry(tx: &mut Tx, kinds: &[JobKind], now: Timestamp) -> Result<u64, DbError> {
+    let kinds = Rows::of(kinds.iter().map(|kind| (*kind,)));
+    tx.execute(&HURRY, params![now, kinds]).await
+}
+
 /// Gives a job up; `false` if the lease was lost.
 pub async fn dead(tx: &mut Tx, lease: &LeasedJob, error: &str, now: Timestamp) -> Result<bool, DbError> {
     Ok(tx
@@ -246,6 +264,9 @@ sql! {
             WHERE q.kind = jobs.kind AND q.key = jobs.key AND q.state = 'queued') THEN CAST($5 AS BIGINT) END, \
           run_at = $3, error = $4, lease_token = NULL, lease_until = NULL \
         WHERE id = $1 AND lease_token = $2 AND state = 'running'";
+    UNCOUNT = "UPDATE jobs SET attempts = attempts - 1 WHERE id = $1 AND lease_token = $2 AND state = 'running'";
+    HURRY = "UPDATE jobs SET run_at = $1 WHERE state = 'queued' AND run_at > $1 \
+        AND kind IN (SELECT given.kind FROM {rows $2 kind text})";
     DEAD = "UPDATE jobs SET state = 'dead', finished_at = $4, error = $3, lease_token = NULL, lease_until = NULL \
         WHERE id = $1 AND lease_token = $2 AND state = 'running'";
     RENEW = "UPDATE jobs SET lease_until = $3 WHERE id = $1 AND lease_token = $2 AND state = 'running'";

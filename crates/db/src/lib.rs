@@ -44,6 +44,7 @@ pub mod sessions;
 pub mod settings;
 mod sole;
 mod sql;
+pub mod store_circuit;
 pub mod store_status;
 pub mod targets;
 #[cfg(feature = "test-support")]

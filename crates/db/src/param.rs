@@ -173,6 +173,7 @@ enums!(
     app::PackageRole,
     command::CommandState,
     command::Verb,
+    qm_core::circuit::CircuitState,
     crate::store_status::SyncState,
     deployment::Context,
     deployment::DeploymentState,

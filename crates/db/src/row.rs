@@ -170,6 +170,7 @@ texts!(
     app::PackageRole,
     command::CommandState,
     command::Verb,
+    qm_core::circuit::CircuitState,
     crate::store_status::SyncState,
     deployment::Context,
     deployment::DeploymentState,

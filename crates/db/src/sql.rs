@@ -73,6 +73,7 @@ pub(crate) fn statements() -> impl Iterator<Item = &'static Sql> {
         crate::selection::STATEMENTS,
         crate::sessions::STATEMENTS,
         crate::settings::STATEMENTS,
+        crate::store_circuit::STATEMENTS,
         crate::store_status::STATEMENTS,
         crate::targets::STATEMENTS,
         crate::targets::queries::STATEMENTS,

@@ -10,5 +10,6 @@
 
 pub mod applicability;
 pub mod catalogue;
+pub mod circuit;
 pub mod deployment;
 pub mod session;

@@ -1,11 +1,12 @@
 //! The Store from the administrators' side: synchronize now, how does it stand.
 
 use crate::{Caller, Orchestrator, UseCaseError, audit};
-use qm_core::{JobId, job::JobKind};
-use qm_db::{apps, jobs, jobs::NewJob, run, store_status, store_status::StoreStatus};
+use qm_core::{JobId, circuit::Circuit, job::JobKind};
+use qm_db::{apps, jobs, jobs::NewJob, run, store_circuit, store_status, store_status::StoreStatus};
+use qm_engine::circuit::hasten;
 
 impl Orchestrator {
-    /// Enqueues a full synchronization; one that is queued already serves.
+    /// Enqueues a full synchronization; one that is queued already serves. A Store that is left alone is asked at once.
     pub async fn request_store_sync(&self, caller: &Caller) -> Result<JobId, UseCaseError> {
         if self.store.is_none() {
             return Err(UseCaseError::Conflict(
@@ -26,6 +27,9 @@ impl Orchestrator {
                 created_at: now,
             };
             let id = jobs::enqueue(tx, &job).await?;
+            if let Some(due) = hasten(&store_circuit::lock(tx).await?, now) {
+                store_circuit::update(tx, &due).await?;
+            }
             audit::record(
                 tx,
                 now,
@@ -42,8 +46,8 @@ impl Orchestrator {
         id
     }
 
-    /// How the synchronization stands.
-    pub async fn store_status(&self) -> Result<StoreStatus, UseCaseError> {
+    /// How the synchronization stands, and whether the Store is asked at all: the same on every server.
+    pub async fn store_status(&self) -> Result<(StoreStatus, Circuit), UseCaseError> {
         let mut conn = self.db.read().await?;
         let status = store_status::find(&mut conn).await?;
         // Seats change between synchronizations: the apps' own counts are newer than the last walk's.
@@ -51,9 +55,10 @@ impl Orchestrator {
             .await?
             .into_iter()
             .filter_map(|app| app.seats);
-        Ok(StoreStatus {
+        let status = StoreStatus {
             seats_assigned: counts.map(|seats| seats.assigned).sum(),
             ..status
-        })
+        };
+        Ok((status, store_circuit::find(&mut conn).await?))
     }
 }

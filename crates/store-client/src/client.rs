@@ -1,7 +1,7 @@
 //! The client: settings, HTTP clients, token and retry budget.
 
-use crate::{ConfigError, RetryPolicy, StoreConfig, config::Endpoints, token::Tokens};
-use qm_core::{Clock, Rng};
+use crate::{ConfigError, RetryPolicy, StoreConfig, backoff::Hold, config::Endpoints, token::Tokens};
+use qm_core::{Clock, Rng, Timestamp};
 use reqwest::{ClientBuilder, redirect, retry};
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
@@ -11,6 +11,8 @@ use tokio::sync::Semaphore;
 pub struct StoreClient {
     pub(crate) inner: Arc<Inner>,
     pub(crate) retry: RetryPolicy,
+    /// Somebody wants to know now: what was asked with `Retry-After` does not count.
+    pub(crate) urgent: bool,
 }
 
 pub(crate) struct Inner {
@@ -21,6 +23,9 @@ pub(crate) struct Inner {
     pub(crate) rng: Rng,
     pub(crate) tokens: Tokens,
     pub(crate) slots: Semaphore,
+    /// The service's wish to be left alone, and the token authority's.
+    pub(crate) hold: Hold,
+    pub(crate) token_hold: Hold,
 }
 
 impl StoreClient {
@@ -43,11 +48,21 @@ impl StoreClient {
             rng,
             tokens: Tokens::default(),
             slots,
+            hold: Hold::default(),
+            token_hold: Hold::default(),
         };
         Ok(Self {
             inner: Arc::new(inner),
             retry: RetryPolicy::default(),
+            urgent: false,
         })
+    }
+
+    /// The service was found well at that moment, here or by another server: what it asked for before (`Retry-After`) no
+    /// longer counts.
+    pub fn found_well(&self, at: Timestamp) {
+        self.inner.hold.end_older(at);
+        self.inner.token_hold.end_older(at);
     }
 
     /// The same connection with another retry budget.

@@ -116,6 +116,8 @@ pub enum StoreError {
         operation: Operation,
         /// The last status.
         status: u16,
+        /// How long it asked to wait.
+        retry_after: Option<Duration>,
     },
     /// The user is not in the organization's directory.
     #[error("the user is not in the organization's directory")]
@@ -196,9 +198,9 @@ impl StoreError {
     /// How long the service asked to wait.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Throttled { retry_after } | Self::Token(TokenError::Unavailable { retry_after, .. }) => {
-                *retry_after
-            }
+            Self::Throttled { retry_after }
+            | Self::Token(TokenError::Unavailable { retry_after, .. })
+            | Self::Unavailable { retry_after, .. } => *retry_after,
             _ => None,
         }
     }

@@ -1,7 +1,8 @@
 //! Lists of several pages, read to the end or not at all.
 
 use crate::{
-    AnswerProblem, InventoryEntry, LicenseType, Operation, ProductKey, StoreClient, StoreError, dates,
+    AnswerProblem, InventoryEntry, LicenseType, Operation, ProductKey, RetryPolicy, StoreClient, StoreError,
+    dates,
     lenient::{Fields, List},
     transport::Call,
 };
@@ -11,6 +12,7 @@ use serde_json::Value;
 use std::{
     collections::{HashMap, HashSet},
     hash::Hash,
+    time::Duration,
 };
 
 /// A list that was read to its end.
@@ -72,6 +74,20 @@ impl StoreClient {
         let mut walk = self.walk(&inventory_listing(query)).await?;
         walk.items = last_of_each(walk.items, |entry| entry.key.folded());
         Ok(walk)
+    }
+
+    /// Asks once, for the least there is, whether the service answers and lets us in.
+    pub async fn probe(&self) -> Result<(), StoreError> {
+        let once = Self {
+            retry: PROBE,
+            urgent: true,
+            ..self.clone()
+        };
+        let listing = inventory_listing(&InventoryQuery {
+            page_size: 1,
+            ..InventoryQuery::default()
+        });
+        once.page(&listing, listing.page_size, None).await.map(|_| ())
     }
 
     /// The online entry of one product, looked up in the inventory: the service has no call for a single entry.
@@ -250,6 +266,14 @@ pub(crate) fn last_of_each<T, K: Hash + Eq>(items: Vec<T>, key: impl Fn(&T) -> K
     kept
 }
 
+/// One attempt, and a second one where the token has to be renewed.
+const PROBE: RetryPolicy = RetryPolicy {
+    attempts: 1,
+    attempt: Duration::from_secs(30),
+    first_pause: Duration::ZERO,
+    longest_pause: Duration::ZERO,
+    budget: Duration::from_mins(1),
+};
 /// The service's default page, accepted everywhere.
 const DEFAULT_PAGE: u32 = 25;
 const MAX_PAGES: u32 = 10_000;

@@ -184,16 +184,19 @@ fn client(address: SocketAddr, clock: Clock) -> StoreClient {
         client_id: "app".into(),
         client_secret: Secret::new("s+/=~".into()),
     };
-    let retries = RetryPolicy {
+    let [api, content] = http_clients();
+    StoreClient::new(config, api, content, clock, Rng::seeded(1))
+        .unwrap()
+        .with_retries(retries())
+}
+
+fn retries() -> RetryPolicy {
+    RetryPolicy {
         attempts: 3,
         first_pause: Duration::from_millis(2),
         budget: Duration::from_secs(20),
         ..RetryPolicy::default()
-    };
-    let [api, content] = http_clients();
-    StoreClient::new(config, api, content, clock, Rng::seeded(1))
-        .unwrap()
-        .with_retries(retries)
+    }
 }
 
 fn http_clients() -> [reqwest::Client; 2] {

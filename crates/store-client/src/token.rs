@@ -92,14 +92,14 @@ struct Token {
 }
 
 impl StoreClient {
-    /// A token that is good for some time.
-    pub(crate) async fn bearer(&self) -> Result<Secret<String>, StoreError> {
+    /// A token that is good for some time, had within the budget of the request that it is for.
+    pub(crate) async fn bearer(&self, backoff: &mut Backoff<'_>) -> Result<Secret<String>, StoreError> {
         let mut held = self.inner.tokens.0.lock().await;
         let now = self.inner.clock.now();
         if let Some(token) = held.as_ref().filter(|token| now < token.renew_at) {
             return Ok(token.value.clone());
         }
-        match (self.fetch_token().await, held.as_mut()) {
+        match (self.fetch_token(backoff).await, held.as_mut()) {
             (Ok(token), _) => Ok(held.insert(token).value.clone()),
             // The authority is out of order: the old token serves until its end.
             (Err(error), Some(token)) if error.is_transient() && now < token.ends_at => {
@@ -118,21 +118,41 @@ impl StoreClient {
         }
     }
 
-    async fn fetch_token(&self) -> Result<Token, TokenError> {
-        let mut backoff = Backoff::new(self.retry, &self.inner.rng);
+    async fn fetch_token(&self, backoff: &mut Backoff<'_>) -> Result<Token, TokenError> {
         loop {
-            match self.request_token().await {
+            self.wait_for_the_authority(backoff).await?;
+            match self.request_token(backoff.attempt().min(TIMEOUT)).await {
                 Err(TokenError::Unavailable { detail, retry_after }) => {
+                    if let Some(wait) = retry_after {
+                        self.inner.token_hold.extend(wait, self.inner.clock.now());
+                    }
                     if !backoff.pause(retry_after).await {
                         return Err(TokenError::Unavailable { detail, retry_after });
                     }
                 }
-                settled => return settled,
+                settled => {
+                    self.inner.token_hold.end();
+                    return settled;
+                }
             }
         }
     }
 
-    async fn request_token(&self) -> Result<Token, TokenError> {
+    /// Where the authority asked for patience, that is for all who want a token.
+    async fn wait_for_the_authority(&self, backoff: &Backoff<'_>) -> Result<(), TokenError> {
+        if self.urgent {
+            return Ok(());
+        }
+        backoff
+            .wait_out(&self.inner.token_hold)
+            .await
+            .map_err(|wait| TokenError::Unavailable {
+                detail: "it asked to be left alone".to_owned(),
+                retry_after: Some(wait),
+            })
+    }
+
+    async fn request_token(&self, time: Duration) -> Result<Token, TokenError> {
         let config = &self.inner.endpoints.config;
         let form = [
             ("grant_type", "client_credentials"),
@@ -144,7 +164,7 @@ impl StoreClient {
             .inner
             .api
             .post(self.inner.endpoints.token.clone())
-            .timeout(TIMEOUT)
+            .timeout(time)
             .form(&form);
         let sent = request.send().await;
         let mut response = sent.map_err(|error| TokenError::unavailable(cause(error)))?;

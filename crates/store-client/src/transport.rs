@@ -3,7 +3,7 @@
 use crate::{
     Class, Fault, NotTheService, Operation, Outcome, StoreClient, StoreError,
     answer::{self, Body},
-    backoff::Backoff,
+    backoff::{Backoff, LONGEST_WAIT},
     classify, dates,
 };
 use base64::Engine as _;
@@ -43,8 +43,9 @@ impl StoreClient {
         let mut backoff = Backoff::new(self.retry, &self.inner.rng);
         let mut renewed = false;
         loop {
-            let token = self.bearer().await?;
-            let failure = match self.attempt(call, &token).await {
+            let token = self.bearer(&mut backoff).await?;
+            self.wait_its_turn(&backoff).await?;
+            let failure = match self.attempt(call, &token, backoff.attempt()).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
@@ -60,9 +61,22 @@ impl StoreClient {
         }
     }
 
-    async fn attempt(&self, call: &Call, token: &Secret<String>) -> Result<Answer, Failure> {
+    /// Where the service asked for patience, that is for all requests.
+    async fn wait_its_turn(&self, backoff: &Backoff<'_>) -> Result<(), StoreError> {
+        if self.urgent {
+            return Ok(());
+        }
+        backoff
+            .wait_out(&self.inner.hold)
+            .await
+            .map_err(|wait| StoreError::Throttled {
+                retry_after: Some(wait),
+            })
+    }
+
+    async fn attempt(&self, call: &Call, token: &Secret<String>, time: Duration) -> Result<Answer, Failure> {
         let slot = self.inner.slots.acquire().await;
-        let sent = self.request(call, token).send().await;
+        let sent = self.request(call, token).timeout(time).send().await;
         let result = match sent {
             Ok(response) if response.url().origin() != call.url.origin() => {
                 Err(redirected(call.operation, &response))
@@ -72,6 +86,11 @@ impl StoreClient {
             Err(error) => Err(unreachable(call.operation, error)),
         };
         drop(slot);
+        match result.as_ref().map_err(|failure| failure.retry_after) {
+            Ok(_) if self.urgent => self.inner.hold.end(),
+            Err(Some(wait)) => self.inner.hold.extend(wait, self.inner.clock.now()),
+            _ => {}
+        }
         if let Err(failure) = &result {
             tracing::debug!(store.operation = %call.operation, store.outcome = ?failure.outcome, "Store call failed");
         }
@@ -85,7 +104,6 @@ impl StoreClient {
             .inner
             .api
             .request(call.method.clone(), call.url.clone())
-            .timeout(TIMEOUT)
             .bearer_auth(token.expose())
             .header(header::ACCEPT, "application/json")
             .header("MS-CV", correlation);
@@ -152,11 +170,16 @@ impl StoreClient {
         }
     }
 
-    /// `Retry-After` in seconds or as a date.
+    /// `Retry-After` in seconds or as a date; the date is by the clock of whoever answered.
     pub(crate) fn retry_after(&self, response: &Response) -> Option<Duration> {
         let text = header_text(response, &header::RETRY_AFTER)?;
         let seconds = text.trim().parse().ok().map(Duration::from_secs);
-        seconds.or_else(|| dates::read_http(&text).map(|date| date.since(self.inner.clock.now())))
+        let wait = seconds.or_else(|| {
+            let theirs = header_text(response, &header::DATE).and_then(|date| dates::read_http(&date));
+            let now = theirs.unwrap_or_else(|| self.inner.clock.now());
+            dates::read_http(&text).map(|date| date.since(now))
+        });
+        wait.map(|wait| wait.min(LONGEST_WAIT))
     }
 }
 
@@ -181,7 +204,11 @@ fn refused(operation: Operation, fault: Fault, retry_after: Option<Duration>) ->
             fault: Box::new(fault),
         },
         410 => StoreError::Retired(operation),
-        status @ 500.. => StoreError::Unavailable { operation, status },
+        status @ 500.. => StoreError::Unavailable {
+            operation,
+            status,
+            retry_after,
+        },
         _ => StoreError::Refused {
             operation,
             fault: Box::new(fault),
@@ -235,8 +262,6 @@ pub(crate) fn header_text(response: &Response, name: &header::HeaderName) -> Opt
     response.headers().get(name)?.to_str().ok().map(str::to_owned)
 }
 
-/// Time for one attempt.
-const TIMEOUT: Duration = Duration::from_mins(1);
 /// Bytes of a successful answer.
 const MAX_ANSWER: usize = 16 << 20;
 /// Bytes read of an error body.

@@ -26,6 +26,10 @@ pub enum Fault {
     Delay(Duration),
     /// The connection closes without an answer; nothing was done.
     Drop,
+    /// The connection stays open and nothing ever comes; nothing was done.
+    Hang,
+    /// The headers come, and then a blank now and then, without an end; nothing was done.
+    Trickle,
     /// The operation is carried out, and then its answer is lost.
     LoseAnswer(Loss),
     /// A web page with status 200.
@@ -99,6 +103,10 @@ pub enum Loss {
     Drop,
     /// Status 500.
     ServerError,
+    /// Nothing ever comes.
+    Hang,
+    /// The headers come, and then a blank now and then, without an end.
+    Trickle,
 }
 
 /// How the last page says so, where the token is not simply absent.
@@ -162,7 +170,13 @@ impl Fault {
     const fn is_instead(&self) -> bool {
         matches!(
             self,
-            Self::Status { .. } | Self::Drop | Self::Html | Self::Redirect | Self::Token(_)
+            Self::Status { .. }
+                | Self::Drop
+                | Self::Hang
+                | Self::Trickle
+                | Self::Html
+                | Self::Redirect
+                | Self::Token(_)
         )
     }
 
@@ -170,9 +184,13 @@ impl Fault {
     const fn concerns(&self, target: &Target<'_>, named: bool) -> bool {
         let operation = target.operation;
         match self {
-            Self::Status { .. } | Self::Delay(_) | Self::Drop | Self::Html | Self::Redirect => {
-                named || operation.is_api()
-            }
+            Self::Status { .. }
+            | Self::Delay(_)
+            | Self::Drop
+            | Self::Hang
+            | Self::Trickle
+            | Self::Html
+            | Self::Redirect => named || operation.is_api(),
             Self::LoseAnswer(_)
             | Self::PascalCase
             | Self::MixedCase

@@ -7,7 +7,7 @@ use crate::{
     journal::{RequestRecord, ViolationKind},
     operation::Call,
     refusal::{Item, Refusal},
-    server::{is_no_answer, no_answer},
+    server::{endless_body, is_never, is_no_answer, never, no_answer},
     service::{self, BulkRequest, Context},
     shape,
     token::{self, Endpoint},
@@ -79,6 +79,8 @@ pub(crate) fn instead(shared: &Shared, fault: &Fault, redirect_to: &str) -> Resp
             response.headers_mut().insert(LOCATION, elsewhere);
             response
         }
+        Fault::Hang => never(),
+        Fault::Trickle => plain(StatusCode::OK, "application/json; charset=utf-8", endless_body()),
         _ => no_answer(),
     }
 }
@@ -159,7 +161,7 @@ impl Visit {
 
     /// The response on its way out.
     pub(crate) fn answered(&mut self, mut response: Response) -> Response {
-        if !is_no_answer(&response) {
+        if !is_no_answer(&response) && !is_never(&response) {
             self.status = Some(response.status().as_u16());
         }
         let now = http_date(self.shared.lock().now());
@@ -326,12 +328,17 @@ impl Received {
         self.doubt(shared, call);
         match loss {
             Loss::Drop => no_answer(),
+            Loss::Hang => instead(shared, &Fault::Hang, SIGN_IN),
+            Loss::Trickle => instead(shared, &Fault::Trickle, SIGN_IN),
             Loss::ServerError => instead(shared, &Fault::status(500), SIGN_IN),
         }
     }
 
     fn doubt_if_lost(&self, shared: &Shared, call: &Call, fault: &Fault) {
-        if matches!(fault, Fault::Drop | Fault::Status { status: 500.., .. }) {
+        if matches!(
+            fault,
+            Fault::Drop | Fault::Hang | Fault::Trickle | Fault::Status { status: 500.., .. }
+        ) {
             self.doubt(shared, call);
         }
     }

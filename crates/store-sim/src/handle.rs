@@ -15,7 +15,11 @@ use crate::{
     world::{Ownership, Shared, World},
 };
 use axum::Router;
-use std::{io, time::Duration};
+use std::{
+    io,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 use uuid::Uuid;
 
 /// The simulated service; see [`StoreSim::start`].
@@ -26,8 +30,10 @@ pub struct StoreSim;
 #[derive(Debug)]
 pub struct StoreSimHandle {
     shared: Shared,
-    api: Server,
+    /// `None` while it is switched off.
+    api: Mutex<Option<Server>>,
     content: Server,
+    port: u16,
     authority_url: String,
     base_url: String,
     content_url: String,
@@ -50,18 +56,22 @@ impl StoreSim {
         let base_url = format!("{authority_url}{}", config.base_path);
         let content_url = format!("http://{files_address}");
         let shared = Shared::new(World::new(config, content_url.clone()));
-        let api_router = Router::new().fallback(front::serve).with_state(shared.clone());
         let content_router = Router::new().fallback(content::serve).with_state(shared.clone());
         tracing::info!(store.base_url = %base_url, store.content_url = %content_url, "store simulator started");
         Ok(StoreSimHandle {
+            api: Mutex::new(Some(Server::start(api, api_router(&shared)))),
             shared,
-            api: Server::start(api, api_router),
             content: Server::start(files, content_router),
+            port: api_address.port(),
             authority_url,
             base_url,
             content_url,
         })
     }
+}
+
+fn api_router(shared: &Shared) -> Router {
+    Router::new().fallback(front::serve).with_state(shared.clone())
 }
 
 /// Addresses and credentials.
@@ -97,8 +107,22 @@ impl StoreSimHandle {
 
     /// Stops both servers and closes every connection.
     pub async fn stop(self) {
-        self.api.stopped().await;
+        self.switch_off().await;
         self.content.stopped().await;
+    }
+    /// Stops the API and the token endpoint: connections are refused until [`StoreSimHandle::switch_on`].
+    pub async fn switch_off(&self) {
+        let running = self.api.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(server) = running {
+            server.stopped().await;
+        }
+    }
+    /// Starts the API and the token endpoint again, at the same address and with everything as it was.
+    pub async fn switch_on(&self) -> io::Result<()> {
+        let (listener, _) = listen(self.port).await?;
+        let server = Server::start(listener, api_router(&self.shared));
+        *self.api.lock().unwrap_or_else(PoisonError::into_inner) = Some(server);
+        Ok(())
     }
     /// Stops the content host alone: connections to it are refused from now on.
     pub fn stop_content_host(&self) {

@@ -65,6 +65,26 @@ pub(crate) fn is_no_answer(response: &Response) -> bool {
     response.extensions().get::<CloseInstead>().is_some()
 }
 
+/// A response that is never sent: its connection stays open until the client gives up.
+pub(crate) fn never() -> Response {
+    let mut response = Response::new(Body::empty());
+    response.extensions_mut().insert(Silence);
+    response
+}
+
+/// Whether a response is one that nobody lives to see.
+pub(crate) fn is_never(response: &Response) -> bool {
+    response.extensions().get::<Silence>().is_some()
+}
+
+/// A body without an end: a blank now and then, so that the connection is never idle for long.
+pub(crate) fn endless_body() -> Body {
+    Body::from_stream(stream::repeat(()).then(|()| async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Ok::<_, Infallible>(Bytes::from_static(b" "))
+    }))
+}
+
 /// A body that sends some bytes and then closes the connection.
 pub(crate) fn broken_body(beginning: Bytes) -> Body {
     let end = async {
@@ -78,6 +98,10 @@ pub(crate) fn broken_body(beginning: Bytes) -> Body {
 /// Marks a response that is not to be sent.
 #[derive(Debug, Clone)]
 struct CloseInstead;
+
+/// Marks a response that is never sent although the connection stays.
+#[derive(Debug, Clone)]
+struct Silence;
 
 #[derive(Debug, thiserror::Error)]
 #[error("the connection is closed on purpose")]
@@ -107,6 +131,9 @@ async fn converse(stream: TcpStream, router: Router) {
         let answer = router.clone().oneshot(request.map(Body::new));
         async move {
             let response = answer.await.unwrap_or_else(|never: Infallible| match never {});
+            if is_never(&response) {
+                std::future::pending::<()>().await;
+            }
             if is_no_answer(&response) {
                 Err(Closed)
             } else {

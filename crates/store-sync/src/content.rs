@@ -5,7 +5,7 @@ use qm_core::{
     AppId, PackageId,
     app::{App, LicenseKind, Package, PackageRole},
 };
-use qm_db::packages;
+use qm_db::{licenses, packages};
 use qm_store_client::ProductKey;
 use std::collections::BTreeSet;
 
@@ -27,14 +27,47 @@ impl StoreSync {
         let (app, key) = self.store_app(app_id).await?;
         let listed = packages::list_for_app(&mut self.db.read().await?, app_id).await?;
         let wanted = wanted(&listed, package_ids)?;
+        if self.is_here(&app, &wanted).await? {
+            let present = wanted.iter().map(|one| one.file.id).collect();
+            return Ok(Fetched {
+                present,
+                ..Fetched::default()
+            });
+        }
+        self.guarded(Box::pin(self.fetch_wanted(&app, &key, wanted)))
+            .await
+    }
+
+    /// Whether nothing of it has to be asked for.
+    async fn is_here(&self, app: &App, wanted: &[Wanted<'_>]) -> Result<bool, SyncError> {
+        for one in wanted {
+            if !self.has_file(one.file).await? {
+                return Ok(false);
+            }
+        }
+        if app.license != LicenseKind::Offline {
+            return Ok(true);
+        }
+        let held = licenses::list_for_app(&mut self.db.read().await?, app.id).await?;
+        Ok(content_ids(wanted)
+            .iter()
+            .all(|id| held.iter().any(|license| license.content_id == *id)))
+    }
+
+    async fn fetch_wanted(
+        &self,
+        app: &App,
+        key: &ProductKey,
+        wanted: Vec<Wanted<'_>>,
+    ) -> Result<Fetched, SyncError> {
         let mut fetched = Fetched::default();
         let mut failure = None;
         if app.license == LicenseKind::Offline {
-            self.fetch_licenses(&app, &key, &wanted, &mut fetched, &mut failure)
+            self.fetch_licenses(app, key, &wanted, &mut fetched, &mut failure)
                 .await?;
         }
         for one in wanted {
-            match self.fetch_file(&key, &one).await {
+            match self.fetch_file(key, &one).await {
                 Ok(true) => fetched.packages.push(one.file.id),
                 Ok(false) => fetched.present.push(one.file.id),
                 Err(error) => keep_first(&mut failure, error)?,
@@ -51,11 +84,7 @@ impl StoreSync {
         fetched: &mut Fetched,
         failure: &mut Option<SyncError>,
     ) -> Result<(), SyncError> {
-        let ids: BTreeSet<&str> = wanted
-            .iter()
-            .filter_map(|one| one.main.content_id.as_deref())
-            .collect();
-        for id in ids {
+        for id in content_ids(wanted) {
             match self.ensure_license(app, key, id).await {
                 Ok(true) => fetched.licenses.push(id.to_owned()),
                 Ok(false) => {}
@@ -67,14 +96,27 @@ impl StoreSync {
 
     /// Whether the file came in now; `false` if it was here.
     async fn fetch_file(&self, key: &ProductKey, wanted: &Wanted<'_>) -> Result<bool, SyncError> {
-        if let Some(sha256) = &wanted.file.sha256
-            && self.content.contains(sha256).await?
-        {
-            return Ok(false);
+        let missing = !self.has_file(wanted.file).await?;
+        if missing {
+            self.transfer(key, wanted.main, wanted.file).await?;
         }
-        self.transfer(key, wanted.main, wanted.file).await?;
-        Ok(true)
+        Ok(missing)
     }
+
+    async fn has_file(&self, file: &Package) -> Result<bool, SyncError> {
+        match &file.sha256 {
+            Some(sha256) => Ok(self.content.contains(sha256).await?),
+            None => Ok(false),
+        }
+    }
+}
+
+/// What licenses are for: the contents of the main packages, each once.
+fn content_ids<'a>(wanted: &[Wanted<'a>]) -> BTreeSet<&'a str> {
+    wanted
+        .iter()
+        .filter_map(|one| one.main.content_id.as_deref())
+        .collect()
 }
 
 /// The packages with their frameworks, each once.

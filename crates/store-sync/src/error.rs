@@ -1,7 +1,8 @@
 //! Why an operation of the synchronization failed.
 
+use crate::circuit::trouble_of;
 use qm_content::ContentError;
-use qm_core::{AppId, PackageId};
+use qm_core::{AppId, PackageId, Timestamp};
 use qm_db::DbError;
 use qm_package::PackageError;
 use qm_store_client::{DownloadError, StoreError};
@@ -26,6 +27,14 @@ pub enum SyncError {
     EmptyInventory {
         /// Products of the catalogue.
         known: usize,
+    },
+    /// The Store failed again and again, or lets nobody in: nothing is asked until a moment that is known.
+    #[error("the Store is left alone for now, because of this: {reason}")]
+    LeftAlone {
+        /// When it is asked again.
+        retry_at: Timestamp,
+        /// What went wrong last.
+        reason: String,
     },
     /// The package is listed without an address.
     #[error("the Store offers no download of `{0}` to this organization")]
@@ -76,14 +85,14 @@ impl SyncError {
             Self::Content(error) => !matches!(error, ContentError::Location(_)),
             Self::Database(error) => error.may_pass(),
             Self::Download(error) => error.is_transient(),
-            Self::EmptyInventory { .. } => true,
+            Self::EmptyInventory { .. } | Self::LeftAlone { .. } => true,
             Self::Store(error) => error.is_transient(),
             _ => false,
         }
     }
 
-    /// Whether the connection to the Store is broken as a whole.
+    /// Whether asking the Store for something else is pointless, too.
     pub(crate) fn concerns_connection(&self) -> bool {
-        matches!(self, Self::Store(error) if error.concerns_connection())
+        matches!(self, Self::Store(error) if trouble_of(error).is_some())
     }
 }

@@ -8,9 +8,13 @@
 //! What it is not: it plans nothing. It enqueues no jobs and moves no targets of deployments; what it did stands in the
 //! database, and is reported to whoever called.
 //!
+//! All three go through the circuit (`circuit.rs`): while the Store is left alone they end with
+//! [`SyncError::LeftAlone`] and ask nothing.
+//!
 //! No transaction is open while the network is asked. An outage takes nothing away: only a complete walk of the
 //! inventory can tell that a product is gone, and packages, licenses and ledger stay whatever the Store says.
 
+mod circuit;
 mod content;
 mod error;
 mod icon;

@@ -47,7 +47,7 @@ impl StoreSync {
         if app.license != LicenseKind::Online {
             return Err(SyncError::NotOnline);
         }
-        let mut round = Round {
+        let round = Round {
             sync: self,
             app,
             key,
@@ -55,31 +55,54 @@ impl StoreSync {
             exhausted: false,
             open: None,
         };
-        let idle = !round.run().await?;
-        if idle {
+        let wanted = round.wanted().await?;
+        if wanted.is_empty() {
             return Ok(round.report);
         }
-        // The counts are for people; the next synchronization has them anyway.
-        match round.refresh_counts().await {
-            Ok(counts) => round.report.counts = counts,
-            Err(error) => tracing::warn!(app.id = %app_id, %error, "could not refresh the app's seat counts"),
-        }
-        match round.open {
-            Some(operation) => Err(StoreError::Ambiguous(operation).into()),
-            None => Ok(round.report),
-        }
+        self.guarded(Box::pin(round.carry_out(wanted))).await
+    }
+}
+
+/// Rows to be settled, those to be given back first: that makes room.
+struct Wanted {
+    reclaiming: Vec<Seat>,
+    assigning: Vec<Seat>,
+}
+
+impl Wanted {
+    fn is_empty(&self) -> bool {
+        self.reclaiming.is_empty() && self.assigning.is_empty()
     }
 }
 
 impl Round<'_> {
-    /// Whether there was anything to do.
-    async fn run(&mut self) -> Result<bool, SyncError> {
-        let reclaiming = self.rows(SeatState::Reclaiming).await?;
-        for rows in reclaiming.chunks(MAX_BULK_USERS) {
+    async fn carry_out(mut self, wanted: Wanted) -> Result<SeatRound, SyncError> {
+        self.settle(wanted).await?;
+        // The counts are for people; the next synchronization has them anyway.
+        match self.refresh_counts().await {
+            Ok(counts) => self.report.counts = counts,
+            Err(error) => {
+                tracing::warn!(app.id = %self.app.id, %error, "could not refresh the app's seat counts");
+            }
+        }
+        match self.open {
+            Some(operation) => Err(StoreError::Ambiguous(operation).into()),
+            None => Ok(self.report),
+        }
+    }
+
+    async fn wanted(&self) -> Result<Wanted, SyncError> {
+        Ok(Wanted {
+            reclaiming: self.rows(SeatState::Reclaiming).await?,
+            assigning: self.rows(SeatState::Assigning).await?,
+        })
+    }
+
+    async fn settle(&mut self, wanted: Wanted) -> Result<(), SyncError> {
+        for rows in wanted.reclaiming.chunks(MAX_BULK_USERS) {
             self.chunk(SeatAction::Reclaim, rows).await?;
         }
-        let assigning = self.rows(SeatState::Assigning).await?;
-        let mut chunks = assigning.chunks(MAX_BULK_USERS);
+        let mut chunks = wanted.assigning.chunks(MAX_BULK_USERS);
         while let Some(rows) = chunks.next() {
             self.chunk(SeatAction::Assign, rows).await?;
             if self.exhausted {
@@ -87,7 +110,7 @@ impl Round<'_> {
                 self.settle_without_calls(&rest).await?;
             }
         }
-        Ok(!reclaiming.is_empty() || !assigning.is_empty())
+        Ok(())
     }
 
     async fn rows(&self, state: SeatState) -> Result<Vec<Seat>, SyncError> {

@@ -28,8 +28,12 @@ impl StoreSync {
     /// Brings the catalogue in step with the Store. A product that cannot be read is reported and fails nothing else;
     /// only a whole walk of the inventory removes products, and an outage removes none.
     pub async fn synchronize(&self, mode: Mode) -> Result<SyncReport, SyncError> {
-        self.begin_status().await?;
-        let result = self.walk(mode).await;
+        let result = self
+            .guarded(Box::pin(async {
+                self.begin_status().await?;
+                self.walk(mode).await
+            }))
+            .await;
         let ended = match &result {
             Ok((report, mark)) => self.end_status(report, *mark).await,
             Err(error) => self.fail_status(error).await,

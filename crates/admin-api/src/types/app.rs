@@ -126,4 +126,19 @@ pub struct StoreStatus {
     pub products: i64,
     /// Seats given out.
     pub seats_assigned: i64,
+    /// Whether the Store is asked at all.
+    pub circuit: StoreCircuit,
+}
+
+/// Whether requests go to the Store; all servers share it.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct StoreCircuit {
+    /// `closed`: requests go out. `open`: the Store is left alone. `half_open`: one request finds out how it is.
+    pub state: String,
+    /// Since when; `null` where it was never otherwise.
+    pub since: Option<String>,
+    /// When the Store is asked again; `null` while closed. A synchronization by hand asks at once.
+    pub retry_at: Option<String>,
+    /// What went wrong, and what to do; `null` while closed.
+    pub reason: Option<String>,
 }

@@ -2,11 +2,12 @@ use crate::fixtures::{Make, NOON, at, on_both, write};
 use qm_core::{
     ApiTokenId, AuditId, PageRequest,
     access::{ApiToken, AuditEntry, Role},
+    circuit::{Circuit, CircuitState},
 };
 use qm_db::{
     Db, DbError, api_tokens, audit, idempotency,
     idempotency::{IdempotentReply, Reservation},
-    settings, store_status,
+    settings, store_circuit, store_status,
     store_status::{StoreStatus, SyncState},
 };
 
@@ -175,6 +176,25 @@ async fn the_store_status_is_one_row() {
         };
         store_status::update(&mut tx, &status).await.unwrap();
         assert_eq!(store_status::find(&mut tx).await.unwrap(), status);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_circuit_is_one_row_and_closed_at_first() {
+    on_both(async |db: &Db, _: &Make| {
+        let mut tx = db.begin("test").await.unwrap();
+        assert_eq!(store_circuit::lock(&mut tx).await.unwrap(), Circuit::default());
+        let open = Circuit {
+            state: CircuitState::Open,
+            since: Some(NOON),
+            retry_at: Some(at(60)),
+            reason: Some("the Store is out of order".to_owned()),
+            failures: 3,
+            openings: 2,
+        };
+        store_circuit::update(&mut tx, &open).await.unwrap();
+        assert_eq!(store_circuit::find(&mut tx).await.unwrap(), open);
     })
     .await;
 }

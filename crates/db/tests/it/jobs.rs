@@ -179,6 +179,38 @@ async fn failed_jobs_are_tried_later_and_given_up_in_the_end() {
 }
 
 #[tokio::test]
+async fn a_postponed_job_loses_no_attempt_and_can_be_hurried() {
+    on_both(async |db: &Db, make: &Make| {
+        write(db, async |tx| {
+            jobs::enqueue(tx, &job(make, "a", NOON)).await.unwrap();
+            jobs::enqueue(tx, &job(make, "b", at(900))).await.unwrap()
+        })
+        .await;
+        let lease = claim(db, make, NOON, 1).await.remove(0);
+        write(db, async |tx| {
+            assert!(
+                jobs::postpone(tx, &lease, at(600), "closed", at(1))
+                    .await
+                    .unwrap()
+            );
+            assert!(
+                !jobs::postpone(tx, &lease, at(600), "closed", at(1))
+                    .await
+                    .unwrap(),
+                "the lease is over"
+            );
+            assert_eq!(jobs::hurry(tx, &[JobKind::Content], at(2)).await.unwrap(), 0);
+            assert_eq!(jobs::hurry(tx, &[JobKind::Seats], at(2)).await.unwrap(), 2);
+        })
+        .await;
+        let claimed = claim(db, make, at(2), 9).await;
+        assert_eq!(keys(&claimed), ["a", "b"]);
+        assert!(claimed.iter().all(|job| job.attempts == 1), "{claimed:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn one_key_never_runs_twice_at_once() {
     on_both(async |db: &Db, make: &Make| {
         write(db, async |tx| {

@@ -72,8 +72,11 @@ impl Orchestrator {
         let Some(job) = claimed.into_iter().next() else {
             return Ok(false);
         };
+        // Not known is as good as closed: then the jobs that wait keep their times.
+        let before = self.circuit().await.unwrap_or_default();
         let outcome = self.with_lease(&job, stop).await;
         self.close(&job, outcome).await?;
+        self.follow_circuit(&before).await?;
         Ok(true)
     }
 
@@ -227,9 +230,28 @@ impl Orchestrator {
             Ok(Outcome::Lost) => {
                 tracing::warn!(job.id = %job.id, job.kind = %job.kind, "the lease of a job was lost: another server takes it up");
             }
+            Err(JobError::Store(SyncError::LeftAlone { retry_at, reason })) => {
+                self.postpone(job, retry_at, &reason, now).await?;
+            }
             Err(error) => self.failed(job, &error, now).await?,
         }
         Ok(())
+    }
+
+    /// The Store could not be asked, which is not the job's fault: it waits, and no attempt is lost.
+    async fn postpone(
+        &self,
+        job: &LeasedJob,
+        retry_at: Timestamp,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<(), DbError> {
+        tracing::info!(job.id = %job.id, job.kind = %job.kind, until = %retry_at, "background job waits for the Store");
+        run!(self.db, "job.postpone", |tx| jobs::postpone(
+            tx, job, retry_at, reason, now
+        )
+        .await)
+        .map(|_| ())
     }
 
     async fn failed(&self, job: &LeasedJob, error: &JobError, now: Timestamp) -> Result<(), DbError> {
@@ -240,7 +262,7 @@ impl Orchestrator {
         if given_up {
             run!(self.db, "job.dead", |tx| jobs::dead(tx, job, &text, now).await)?;
         } else {
-            let at = now + pause(job.attempts);
+            let at = self.not_before(now + pause(job.attempts)).await?;
             run!(self.db, "job.retry", |tx| jobs::retry_at(tx, job, at, &text, now)
                 .await)?;
         }

@@ -3,6 +3,7 @@
 //! Every job is idempotent. A worker holds a lease while it works; finishing takes the lease's token, so a worker that was
 //! too slow changes nothing. Several servers on one database share the work.
 
+mod circuit;
 mod jobs;
 mod prepare;
 mod schedule;
@@ -32,6 +33,9 @@ const LAST_SEEN: Duration = Duration::from_millis(500);
 
 /// Works until `stop`; what is under way is finished first, or handed over where that takes long.
 pub async fn run(server: Arc<Orchestrator>, stop: CancellationToken) {
+    if let Err(error) = server.try_store_again().await {
+        tracing::warn!(%error, "the Store is asked again when its pause is over");
+    }
     tokio::join!(
         work(Arc::clone(&server), 0, stop.clone()),
         work(Arc::clone(&server), 1, stop.clone()),

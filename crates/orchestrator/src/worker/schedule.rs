@@ -26,6 +26,7 @@ impl Orchestrator {
     pub async fn run_schedule(&self) -> Result<(), DbError> {
         let now = self.clock.now();
         self.schedule_syncs(now).await?;
+        self.measure_circuit().await?;
         self.enqueue_waiting().await?;
         self.close_overdue(now).await?;
         self.close_sessions(now).await?;

@@ -7,3 +7,4 @@ mod commits;
 mod device;
 mod interrupted;
 mod sessions;
+mod store;

@@ -27,11 +27,16 @@ pub async fn run(command: Store, api: &Api) -> Result<Answer, ClientError> {
 }
 
 fn status(status: StoreStatus) -> String {
+    let circuit = status.circuit;
     text::details([
         ("State", status.state),
         ("Last success", text::or_dash(status.last_success_at)),
         ("Last error", text::or_dash(status.last_error)),
         ("Products", status.products.to_string()),
         ("Seats assigned", status.seats_assigned.to_string()),
+        ("Circuit", circuit.state),
+        ("Since", text::or_dash(circuit.since)),
+        ("Asked again", text::or_dash(circuit.retry_at)),
+        ("Because", text::or_dash(circuit.reason)),
     ])
 }

@@ -49,7 +49,8 @@ async fn downloads_carry_no_credentials() {
     })
     .await;
     let client = service.client();
-    client.bearer().await.unwrap();
+    let mut backoff = crate::backoff::Backoff::new(client.retry, &client.inner.rng);
+    client.bearer(&mut backoff).await.unwrap();
     assert_eq!(
         read(&client, &service.url("/moved"), None).await,
         Ok((0, FILE.to_vec()))

@@ -212,7 +212,8 @@ async fn reads_are_repeated_within_their_budget() {
         error,
         StoreError::Unavailable {
             operation: Operation::ProductDetails,
-            status: 500
+            status: 500,
+            retry_after: None
         }
     );
     assert_eq!(service.calls().len(), 3);
@@ -225,9 +226,13 @@ async fn waits_no_longer_than_the_budget_allows() {
     assert_eq!(error.retry_after(), Some(Duration::from_mins(15)));
     assert_eq!(service.calls().len(), 1);
 
-    let service =
-        Service::with_token(|_, _| Reply::new(429, "").with("retry-after", "Tue, 14 Nov 2023 22:15:00 GMT"))
-            .await;
+    // The date is by the clock of the service, whatever time it is here.
+    let service = Service::with_token(|_, _| {
+        Reply::new(429, "")
+            .with("date", "Fri, 01 May 2015 10:00:00 GMT")
+            .with("retry-after", "Fri, 01 May 2015 10:01:40 GMT")
+    })
+    .await;
     let error = service.client().product_details(&key()).await.unwrap_err();
     assert_eq!(
         error,
@@ -235,6 +240,65 @@ async fn waits_no_longer_than_the_budget_allows() {
             retry_after: Some(Duration::from_secs(100))
         }
     );
+}
+
+#[tokio::test]
+async fn a_wish_for_patience_holds_for_every_request() {
+    for status in [429, 503] {
+        let service =
+            Service::with_token(move |_, _| Reply::new(status, "").with("retry-after", "900")).await;
+        let client = service.client();
+        assert!(client.product_details(&key()).await.is_err());
+        let error = client.packages(&key()).await.unwrap_err();
+        assert!(error.retry_after() > Some(Duration::from_mins(14)), "{error:?}");
+        assert_eq!(service.calls().len(), 1, "the second request was not sent");
+    }
+}
+
+#[tokio::test]
+async fn a_probe_asks_once_whatever_was_wished_and_its_answer_ends_the_wait() {
+    let service = Service::with_token(|seen, n| match (seen.line().contains("Packages"), n) {
+        (true, 0) => Reply::new(429, "").with("retry-after", "18446744073709551615"),
+        (false, 0) => Reply::new(503, ""),
+        _ => Reply::ok(&json!({})),
+    })
+    .await;
+    let client = service.client();
+    let error = client.packages(&key()).await.unwrap_err();
+    assert_eq!(error.retry_after(), Some(Duration::from_hours(24)));
+    assert!(matches!(
+        client.probe().await,
+        Err(StoreError::Unavailable { .. })
+    ));
+    assert_eq!(service.calls().len(), 2, "a probe is not repeated");
+    assert!(client.packages(&key()).await.is_err());
+    assert_eq!(client.probe().await, Ok(()));
+    assert!(client.packages(&key()).await.is_ok());
+    assert_eq!(service.calls().len(), 4);
+}
+
+#[tokio::test]
+async fn a_service_that_never_answers_is_given_up_within_its_time() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let silent = tokio::spawn(async move {
+        let mut kept = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            kept.push(stream);
+        }
+    });
+    let clock = qm_core::Clock::mock(qm_core::Timestamp::from_millis(0));
+    let client = super::client(address, clock).with_retries(RetryPolicy {
+        attempts: 2,
+        attempt: Duration::from_millis(30),
+        ..super::retries()
+    });
+    let error = client.product_details(&key()).await.unwrap_err();
+    assert!(
+        error.is_transient() && error.concerns_connection(),
+        "the token endpoint is silent, too: {error}"
+    );
+    silent.abort();
 }
 
 #[tokio::test]

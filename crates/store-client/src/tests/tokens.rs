@@ -112,3 +112,26 @@ async fn a_refusal_of_the_authority_is_told_and_not_repeated() {
     assert_eq!(error, StoreError::Token(TokenError::CredentialsExpired));
     assert_eq!((service.token_requests().len(), service.calls().len()), (1, 0));
 }
+
+#[tokio::test]
+async fn the_authoritys_wish_for_patience_holds_for_every_request() {
+    let service = Service::start(|_, _| Reply::new(429, "").with("retry-after", "900")).await;
+    let client = service.client();
+    for _ in 0..2 {
+        let error = client.product_details(&key()).await.unwrap_err();
+        assert!(error.retry_after() > Some(Duration::from_mins(14)), "{error:?}");
+    }
+    assert_eq!(service.token_requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_token_and_its_request_share_one_budget_of_attempts() {
+    let service = Service::start(|seen, n| match (seen.is_token(), n) {
+        (true, 0) => Reply::new(503, ""),
+        (true, _) => Reply::token("tok"),
+        _ => Reply::new(503, ""),
+    })
+    .await;
+    assert!(service.client().product_details(&key()).await.is_err());
+    assert_eq!((service.token_requests().len(), service.calls().len()), (2, 2));
+}

@@ -27,6 +27,8 @@ const PRESETS: &[(&str, Make)] = &[
     ("html", || Fault::Html.always()),
     ("redirect", || Fault::Redirect.always()),
     ("slow", || Fault::Delay(Duration::from_secs(5)).always()),
+    ("silent", || Fault::Hang.always()),
+    ("trickling", || Fault::Trickle.always()),
     ("dropped", || Fault::Drop.times(3)),
     ("secret-expired", || {
         Fault::Token(TokenError::SecretExpired).always()

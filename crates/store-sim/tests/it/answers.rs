@@ -1,5 +1,5 @@
 use crate::support::{Stage, inventory, seat, text};
-use qm_store_sim::{Fault, Operation, RetryAfter, fault};
+use qm_store_sim::{Fault, Loss, Operation, RetryAfter, fault};
 use reqwest::Method;
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -125,10 +125,46 @@ async fn answers_come_in_strange_shapes() {
     assert!(marked.starts_with(b"\xef\xbb\xbf{"));
 }
 
+/// Presets that answer late or never.
+const ENDLESS: [&str; 3] = ["slow", "silent", "trickling"];
+
+#[tokio::test]
+async fn answers_can_stay_out_or_trickle_before_and_after_the_effect() {
+    let stage = Stage::demo().await;
+    let assign = |who: &str| stage.empty_post(&seat(who)).timeout(Duration::from_millis(80));
+    stage.sim.inject(Fault::Hang);
+    assert!(assign("ann").send().await.unwrap_err().is_timeout());
+    stage.sim.inject(Fault::Trickle);
+    let headers = assign("ann").send().await.unwrap();
+    assert_eq!(headers.status(), 200);
+    assert!(headers.bytes().await.unwrap_err().is_timeout());
+    assert_eq!(stage.sim.ledger(), [], "nothing was done");
+    for (who, loss) in [("ann", Loss::Hang), ("bob", Loss::Trickle)] {
+        stage
+            .sim
+            .inject(Fault::LoseAnswer(loss).on(Operation::AssignSeat));
+        let sent = assign(who).send().await;
+        assert!(sent.is_err() || sent.unwrap().bytes().await.is_err());
+    }
+    assert_eq!(stage.sim.ledger().len(), 2, "the seats were given");
+}
+
+#[tokio::test]
+async fn a_service_that_was_switched_off_comes_back_as_it_was() {
+    let stage = Stage::demo().await;
+    stage.empty_post(&seat("ann")).send().await.unwrap();
+    stage.sim.switch_off().await;
+    let refused = stage.request(Method::GET, "/Inventory").send().await.unwrap_err();
+    assert!(refused.is_connect());
+    stage.sim.switch_on().await.unwrap();
+    assert_eq!(stage.get("/Inventory").await.status, 200);
+    assert_eq!(stage.sim.ledger().len(), 1);
+}
+
 #[tokio::test]
 async fn every_fault_by_name_leaves_the_service_alive() {
     let stage = Stage::demo().await;
-    for name in fault::names().filter(|name| *name != "slow") {
+    for name in fault::names().filter(|name| !ENDLESS.contains(name)) {
         stage.sim.inject(fault::preset(name).unwrap());
         // Whatever the answer is, if there is one.
         drop(stage.request(Method::GET, "/Inventory").send().await);

@@ -225,8 +225,6 @@ async fn a_bad_product_is_reported_and_fails_nothing_else() {
 #[tokio::test]
 async fn an_outage_leaves_the_catalogue_as_it_is() {
     let setup = Setup::new(5).await;
-    setup.full().await;
-    let mark = setup.status().await.modified_since;
     for fault in [
         Fault::status(503).always(),
         Fault::Html.always(),
@@ -235,10 +233,12 @@ async fn an_outage_leaves_the_catalogue_as_it_is() {
         Fault::status(403).on(Operation::ProductDetails).always(),
         Fault::status(410).on(Operation::Inventory).always(),
     ] {
+        setup.full().await;
+        let mark = setup.status().await.modified_since;
         setup.sim.inject(fault.clone());
         let error = setup.sync.synchronize(Mode::Full).await.unwrap_err();
         assert!(matches!(error, SyncError::Store(_)), "{fault:?}: {error}");
-        setup.sim.clear_faults();
+        setup.recover();
         let status = setup.status().await;
         assert_eq!(
             (status.state, status.modified_since),
@@ -249,6 +249,7 @@ async fn an_outage_leaves_the_catalogue_as_it_is() {
         assert_eq!(setup.online().await.state, AppState::Available, "{fault:?}");
         assert_eq!(setup.offline().await.state, AppState::Available, "{fault:?}");
     }
+    setup.full().await;
     setup.sim.set_activated(false);
     let error = setup.sync.synchronize(Mode::Full).await.unwrap_err();
     assert!(matches!(error, SyncError::Store(StoreError::Forbidden(_))) && !error.is_transient());

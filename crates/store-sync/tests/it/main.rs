@@ -1,7 +1,9 @@
-//! The synchronization against a simulated Store, on SQLite and a temporary folder.
+//! The synchronization against a simulated Store, on a database and a temporary folder.
 #![expect(clippy::unwrap_used, reason = "a test fails where something is missing")]
 
 mod catalogue;
+mod circuit;
+mod connect;
 mod content;
 mod seats;
 mod setup;

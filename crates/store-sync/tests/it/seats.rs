@@ -228,7 +228,7 @@ async fn an_interrupted_round_keeps_what_was_settled() {
         assigned += usize::from(setup.seat_state(app, name).await == SeatState::Assigned);
     }
     assert_eq!(assigned, 25, "which of the users were first is not told");
-    setup.sim.clear_faults();
+    setup.recover();
     assert_eq!(setup.sync.seat_round(app).await.unwrap().changes.len(), 5);
 }
 

@@ -1,17 +1,21 @@
+use crate::connect::{config, connect};
 use qm_content::ContentStore;
 use qm_core::{
-    AppId, Clock, Rng, SeatId, Secret, Timestamp,
+    AppId, Clock, Rng, SeatId, Timestamp,
     app::{App, Package},
+    circuit::Circuit,
     seat::{Seat, SeatState},
 };
-use qm_db::{Db, apps, packages, seats, store_status, store_status::StoreStatus, test_support};
-use qm_store_client::{RetryPolicy, StoreClient, StoreConfig, api_client, content_client};
+use qm_db::{
+    Db, apps, packages, seats, store_circuit, store_status, store_status::StoreStatus, test_support,
+};
+use qm_store_client::StoreClient;
 use qm_store_sim::{
     ProductKey, SimConfig, StoreSim, StoreSimHandle,
     catalogue::{DEMO_OFFLINE, DEMO_ONLINE, demo},
 };
 use qm_store_sync::{Mode, StoreSync, SyncReport};
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 use tempfile::TempDir;
 
 pub const USERS: [&str; 4] = [
@@ -28,6 +32,8 @@ pub struct Setup {
     pub content: ContentStore,
     pub clock: Clock,
     pub sync: StoreSync,
+    /// `sqlite` or `postgres`.
+    pub engine: &'static str,
     _folder: TempDir,
 }
 
@@ -42,21 +48,42 @@ impl Setup {
     }
 
     pub async fn with(config: SimConfig) -> Self {
+        Self::on(("sqlite", test_support::sqlite().await), config).await
+    }
+
+    /// The demo catalogue, once on each database.
+    pub async fn on_each(seats: u64) -> Vec<Self> {
+        Self::on_each_with(|| SimConfig {
+            products: demo(seats).unwrap(),
+            ..SimConfig::default()
+        })
+        .await
+    }
+
+    /// The same Store, once on each database.
+    pub async fn on_each_with(make: impl Fn() -> SimConfig) -> Vec<Self> {
+        let mut setups = Vec::new();
+        for database in test_support::test_databases().await {
+            setups.push(Self::on(database, make()).await);
+        }
+        setups
+    }
+
+    async fn on((engine, db): (&'static str, Db), sim: SimConfig) -> Self {
         let clock = Clock::mock(Timestamp::from_millis(1_760_000_000_000));
-        let users = USERS.map(str::to_owned).into();
-        let config = SimConfig {
+        let sim = SimConfig {
             clock: clock.clone(),
             rng: Rng::seeded(1),
-            users,
-            ..config
+            users: USERS.map(str::to_owned).into(),
+            ..sim
         };
-        let sim = StoreSim::start(config).await.unwrap();
-        let db = test_support::sqlite().await;
+        let sim = StoreSim::start(sim).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let content = ContentStore::open(folder.path()).await.unwrap();
-        let client = client(&sim, clock.clone());
+        let client = connect(config(&sim), clock.clone());
         let sync = StoreSync::new(client, db.clone(), content.clone(), clock.clone(), Rng::seeded(3));
         Self {
+            engine,
             sim,
             db,
             content,
@@ -95,6 +122,35 @@ impl Setup {
             .unwrap()
     }
 
+    pub async fn circuit(&self) -> Circuit {
+        store_circuit::find(&mut self.db.read().await.unwrap())
+            .await
+            .unwrap()
+    }
+
+    /// Waits until the Store is asked again.
+    pub async fn wait_for_retry(&self) {
+        let retry_at = self.circuit().await.retry_at.unwrap();
+        self.clock.advance(retry_at.since(self.clock.now()));
+    }
+
+    /// Mends the Store, and waits until it may be asked again where it was left alone.
+    pub fn recover(&self) {
+        self.sim.clear_faults();
+        self.clock.advance(Duration::from_hours(24));
+    }
+
+    /// Another server on the same database and content.
+    pub fn another_server(&self) -> StoreSync {
+        self.server_with(connect(config(&self.sim), self.clock.clone()))
+    }
+
+    /// Another server with this connection to the Store.
+    pub fn server_with(&self, client: StoreClient) -> StoreSync {
+        let (db, content) = (self.db.clone(), self.content.clone());
+        StoreSync::new(client, db, content, self.clock.clone(), Rng::seeded(4))
+    }
+
     /// Enters rows into the ledger, with a new date where they exist.
     pub async fn enter(&self, app: AppId, state: SeatState, upns: &[&str]) {
         let (rng, now) = (Rng::system(), self.clock.now());
@@ -129,39 +185,4 @@ pub fn online_key() -> ProductKey {
 }
 pub fn offline_key() -> ProductKey {
     ProductKey::new(DEMO_OFFLINE.0, DEMO_OFFLINE.1)
-}
-
-fn client(sim: &StoreSimHandle, clock: Clock) -> StoreClient {
-    let config = StoreConfig {
-        base_url: sim.base_url().to_owned(),
-        authority_url: sim.authority_url().to_owned(),
-        resource: sim.resource(),
-        tenant_id: sim.tenant_id(),
-        client_id: sim.client_id(),
-        client_secret: Secret::new(sim.client_secret()),
-    };
-    let retries = RetryPolicy {
-        attempts: 2,
-        first_pause: Duration::from_millis(1),
-        budget: Duration::from_secs(20),
-        ..RetryPolicy::default()
-    };
-    let builder = || {
-        reqwest::Client::builder()
-            .tls_backend_preconfigured(tls())
-            .no_proxy()
-    };
-    let [api, content] =
-        [api_client(builder()), content_client(builder())].map(|builder| builder.build().unwrap());
-    StoreClient::new(config, api, content, clock, Rng::seeded(2))
-        .unwrap()
-        .with_retries(retries)
-}
-
-fn tls() -> rustls::ClientConfig {
-    rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth()
 }

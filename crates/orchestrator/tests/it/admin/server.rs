@@ -18,6 +18,7 @@ use qm_orchestrator::{
     apps::AppDetail,
     uploads::{Part, Upload},
 };
+use qm_store_sync::StoreSync;
 use std::{sync::Arc, time::Duration};
 
 pub const NOW: Timestamp = Timestamp::from_millis(1_770_000_000_000);
@@ -45,7 +46,17 @@ pub async fn servers() -> Vec<Server> {
 }
 
 pub async fn server(engine: &'static str, db: Db) -> Server {
-    let (clock, rng) = (Clock::mock(NOW), Rng::seeded(11));
+    server_at(engine, db, Clock::mock(NOW), |_, _, _| None).await
+}
+
+/// A server with this clock and, where one is made, a Store.
+pub async fn server_at(
+    engine: &'static str,
+    db: Db,
+    clock: Clock,
+    store: impl FnOnce(ContentStore, Db, Clock) -> Option<StoreSync>,
+) -> Server {
+    let rng = Rng::seeded(11);
     let folder = tempfile::tempdir().unwrap();
     let content = ContentStore::open(folder.path()).await.unwrap();
     let settings = Settings {
@@ -66,7 +77,7 @@ pub async fn server(engine: &'static str, db: Db) -> Server {
         content: content.clone(),
         links: LinkSigner::new(Secret::new([3; 32])),
         authority: qm_pki::CertificateAuthority::generate("Test devices", NOW, &rng).unwrap(),
-        store: None,
+        store: store(content.clone(), db.clone(), clock.clone()),
         clock: clock.clone(),
         rng: rng.clone(),
         settings,
