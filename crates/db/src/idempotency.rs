@@ -2,6 +2,7 @@
 
 use crate::{conn::Conn, db::Tx, error::DbError, param::params, row::Row, sql::sql};
 use qm_core::{ApiTokenId, Sha256, Timestamp};
+use std::time::Duration;
 
 /// A request and the answer it got.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +87,13 @@ pub async fn release(tx: &mut Tx, by: &Reservation) -> Result<(), DbError> {
     tx.execute(&RELEASE, params).await.map(|_| ())
 }
 
+/// Dates back by `lease` what was reserved within it and not answered, so that nobody waits for it: for the only server
+/// of a database, when it starts. How many keys that were.
+pub async fn abandon(tx: &mut Tx, lease: Duration, now: Timestamp) -> Result<u64, DbError> {
+    let back = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
+    tx.execute(&ABANDON, params![back, now - lease]).await
+}
+
 /// Removes at most `limit` answers older than `before`.
 pub async fn purge(tx: &mut Tx, before: Timestamp, limit: u32) -> Result<u64, DbError> {
     tx.execute(&PURGE, params![before, limit]).await
@@ -115,6 +123,7 @@ sql! {
         WHERE token_id = $1 AND key = $2 AND created_at = $3 AND status < 2";
     RELEASE = "DELETE FROM idempotency_keys \
         WHERE token_id = $1 AND key = $2 AND created_at = $3 AND status = 0";
+    ABANDON = "UPDATE idempotency_keys SET created_at = created_at - $1 WHERE created_at >= $2 AND status < 2";
     PURGE = "DELETE FROM idempotency_keys WHERE (token_id, key) IN \
         (SELECT token_id, key FROM idempotency_keys WHERE created_at < $1 ORDER BY created_at LIMIT $2)";
 }

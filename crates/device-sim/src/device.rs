@@ -146,6 +146,16 @@ impl Device {
         self.options.quirks = quirks.into();
     }
 
+    /// Changes how often a message or download is sent again where its connection fails.
+    pub fn set_patience(&mut self, patience: u32) {
+        self.options.patience = patience;
+    }
+
+    /// Every `Exec` that reached the device, in order: node and data.
+    pub fn execs(&self) -> &[(String, String)] {
+        self.watch.execs()
+    }
+
     /// What the server did wrong so far.
     pub fn violations(&self) -> &[Violation] {
         self.watch.found()
@@ -305,7 +315,7 @@ impl Device {
         self.watch.during(format!("install {}", job.family));
         let fetched = self.fetch_all(client, job, application).await;
         let license = match &application.license {
-            Some(url) => download::fetch(client, &job.family, url, &mut self.watch)
+            Some(url) => download::fetch(client, &job.family, url, self.options.patience, &mut self.watch)
                 .await
                 .ok(),
             None => None,
@@ -336,7 +346,9 @@ impl Device {
     ) -> Result<Vec<Fetched>, HResult> {
         let mut files = Vec::new();
         for url in std::iter::once(&application.package).chain(&application.dependencies) {
-            files.push(download::fetch(client, &job.family, url, &mut self.watch).await?);
+            files.push(
+                download::fetch(client, &job.family, url, self.options.patience, &mut self.watch).await?,
+            );
         }
         Ok(files)
     }

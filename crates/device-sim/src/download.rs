@@ -2,7 +2,7 @@
 
 use crate::{
     Rule,
-    http::header_text,
+    http::{BETWEEN_ATTEMPTS, header_text},
     tree::apps::{Download, Fetched},
     violation::Watch,
 };
@@ -17,10 +17,16 @@ pub(crate) async fn fetch(
     client: &Client,
     family: &str,
     url: &Url,
+    mut patience: u32,
     watch: &mut Watch,
 ) -> Result<Fetched, HResult> {
     let shown = shown(url);
-    let head = checked(client.head(url.clone()).send().await)?;
+    let head = loop {
+        match checked(client.head(url.clone()).send().await) {
+            Err(code) if is_worth_another(code, &mut patience).await => {}
+            answered => break answered?,
+        }
+    };
     let size =
         header_text(head.headers(), &header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok());
     let Some(size) = size else {
@@ -57,8 +63,14 @@ pub(crate) async fn fetch(
         if let Some(tag) = tag.as_deref().filter(|_| strong) {
             request = request.header(header::IF_RANGE, tag);
         }
-        let response = checked(request.send().await)?;
-        body.extend_from_slice(&range(response, &shown, (from, to, size), tag.as_deref(), watch).await?);
+        let part = match checked(request.send().await) {
+            Ok(response) => range(response, &shown, (from, to, size), tag.as_deref(), watch).await,
+            Err(code) => Err(code),
+        };
+        match part {
+            Err(code) if is_worth_another(code, &mut patience).await => {}
+            part => body.extend_from_slice(&part?),
+        }
     }
     let bytes = body.freeze();
     let sha256 = Sha256(sha2::Sha256::digest(&bytes).into());
@@ -121,6 +133,16 @@ fn checked(response: Result<Response, reqwest::Error>) -> Result<Response, HResu
     } else {
         Err(HResult(0x8019_0000 | u32::from(status.as_u16())))
     }
+}
+
+/// Whether a part is asked for once more: the connection failed, and patience is left. Waits a little.
+async fn is_worth_another(code: HResult, patience: &mut u32) -> bool {
+    if *patience == 0 || ![NETWORK_FAILURE, TIMED_OUT, CANNOT_CONNECT].contains(&code) {
+        return false;
+    }
+    *patience -= 1;
+    tokio::time::sleep(BETWEEN_ATTEMPTS).await;
+    true
 }
 
 /// Without the query, which holds the signature.

@@ -104,6 +104,26 @@ pub(crate) async fn exchange(request: RequestBuilder, limit: usize) -> Result<An
     Ok(answer)
 }
 
+/// As [`exchange`]; sends the same again, up to `patience` times, where the connection fails.
+pub(crate) async fn exchange_patiently(
+    request: RequestBuilder,
+    limit: usize,
+    mut patience: u32,
+) -> Result<Answer, SimError> {
+    loop {
+        let again = request.try_clone().filter(|_| patience > 0);
+        let Some(again) = again else {
+            return exchange(request, limit).await;
+        };
+        match exchange(again, limit).await {
+            Err(SimError::Http(error)) => tracing::debug!(%error, "the message is sent again"),
+            answered => return answered,
+        }
+        patience -= 1;
+        tokio::time::sleep(BETWEEN_ATTEMPTS).await;
+    }
+}
+
 /// A header as text.
 pub(crate) fn header_text(headers: &header::HeaderMap, name: &header::HeaderName) -> Option<String> {
     headers.get(name)?.to_str().ok().map(str::to_owned)
@@ -139,6 +159,8 @@ impl TimeProvider for DeviceTime {
     }
 }
 
+/// Between two attempts of a patient device. A real one waits for seconds.
+pub(crate) const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(50);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const TIMEOUT: Duration = Duration::from_mins(2);
 

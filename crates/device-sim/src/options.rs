@@ -36,6 +36,8 @@ pub struct DeviceOptions {
     pub encoding: Option<Encoding>,
     /// How long an installation or removal takes, in ticks; a tick is what passes after each session.
     pub install_ticks: u32,
+    /// How often a message or download is sent again where its connection fails.
+    pub patience: u32,
     /// Ways to misbehave.
     pub quirks: Quirks,
     /// Who holds a seat at the Store; without it every user holds one.
@@ -139,6 +141,7 @@ impl DeviceOptions {
             csr: CsrStyle::default(),
             encoding: None,
             install_ticks: 1,
+            patience: 0,
             quirks: Quirks::default(),
             seats: None,
             licenses: None,

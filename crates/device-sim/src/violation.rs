@@ -107,6 +107,7 @@ pub enum Rule {
 pub(crate) struct Watch {
     during: String,
     found: Vec<Violation>,
+    execs: Vec<(String, String)>,
 }
 
 impl Watch {
@@ -133,6 +134,17 @@ impl Watch {
             self.note(rule, detail());
         }
         condition
+    }
+
+    /// Keeps an `Exec`, which starts something that may not be safe to start twice.
+    pub(crate) fn executed(&mut self, uri: &str, data: &str) {
+        if self.execs.len() < MAX_KEPT {
+            self.execs.push((uri.to_owned(), data.to_owned()));
+        }
+    }
+
+    pub(crate) fn execs(&self) -> &[(String, String)] {
+        &self.execs
     }
 
     pub(crate) fn found(&self) -> &[Violation] {

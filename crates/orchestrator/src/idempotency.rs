@@ -68,7 +68,7 @@ impl Orchestrator {
         key: &str,
         request: Sha256,
     ) -> Result<Option<Claim>, UseCaseError> {
-        let now = self.clock.now();
+        let (now, lease) = (self.clock.now(), self.settings.lease);
         let by = Reservation {
             token_id: caller.token_id,
             key: key.to_owned(),
@@ -87,12 +87,12 @@ impl Orchestrator {
                 }
                 match reply.status {
                     idempotency::RESERVED => {}
-                    idempotency::CARRIED_OUT if reply.created_at >= now - LEASE => return Ok(None),
+                    idempotency::CARRIED_OUT if reply.created_at >= now - lease => return Ok(None),
                     idempotency::CARRIED_OUT => return Err(conflict(ANSWER_LOST)),
                     _ => return Ok(Some(Claim::Answered(Stored::from(reply)))),
                 }
             }
-            let taken = idempotency::take_over(tx, &by, request, now - LEASE, expired).await?;
+            let taken = idempotency::take_over(tx, &by, request, now - lease, expired).await?;
             Ok(taken.then(ours).flatten())
         })
     }
@@ -137,8 +137,6 @@ const OTHER_REQUEST: &str =
     "this Idempotency-Key was used for another request; give each request a key of its own";
 const ANSWER_LOST: &str = "the request with this Idempotency-Key was carried out, but its answer was lost; look for what \
                            it made before you ask again with another key";
-/// How long a request may be carried out before a repeat takes it over. One that is slower still is undone, not doubled.
-const LEASE: Duration = Duration::from_mins(1);
 const LOOKS: u32 = 100;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 

@@ -12,7 +12,8 @@ use crate::{
     front::{Visit, delay, instead, plain},
     ids::http_date,
     journal::ViolationKind,
-    server::broken_body,
+    observer::Moment,
+    server::{broken_body, halting_body},
     world::Shared,
 };
 use axum::{
@@ -146,7 +147,7 @@ fn answer(
         None => Err(StatusCode::NOT_FOUND),
     };
     match file {
-        Ok(file) => deliver(&file, &head.headers, struck),
+        Ok(file) => deliver(&file, &head.headers, struck, shared),
         Err(status) => plain(status, "text/plain", "not here, or not any more"),
     }
 }
@@ -184,7 +185,7 @@ fn picture(shared: &Shared, name: &str) -> Option<Stored> {
     })
 }
 
-fn deliver(file: &Stored, headers: &HeaderMap, struck: &Struck) -> Response {
+fn deliver(file: &Stored, headers: &HeaderMap, struck: &Struck, shared: &Shared) -> Response {
     let total = file.content.len();
     let (status, part) = match wanted(file, headers) {
         Wanted::Whole => (StatusCode::OK, 0..total),
@@ -192,7 +193,7 @@ fn deliver(file: &Stored, headers: &HeaderMap, struck: &Struck) -> Response {
         Wanted::Nothing => return unsatisfiable(total),
     };
     let range = format!("bytes {}-{}/{total}", part.start, part.end.saturating_sub(1));
-    let (length, body) = body(file.content.slice(part), struck);
+    let (length, body) = body(file.content.slice(part), struck, shared);
     let mut response = plain(status, file.media_type, body);
     let mut set = |name: HeaderName, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
@@ -234,7 +235,7 @@ fn unsatisfiable(total: usize) -> Response {
 }
 
 /// The announced length and what is really sent.
-fn body(content: Bytes, struck: &Struck) -> (usize, Body) {
+fn body(content: Bytes, struck: &Struck, shared: &Shared) -> (usize, Body) {
     let half = content.len() / 2;
     if struck.has(&Fault::Truncated) || struck.has(&Fault::ExpiresMidway) {
         return (content.len(), broken_body(content.slice(..half)));
@@ -248,6 +249,11 @@ fn body(content: Bytes, struck: &Struck) -> (usize, Body) {
             *byte ^= 0x55;
         }
         return (bytes.len(), bytes.into());
+    }
+    if shared.is_observed() {
+        let shared = shared.clone();
+        let goes_on = move || shared.lives(Operation::Content, Moment::HalfSent);
+        return (content.len(), halting_body(content, goes_on));
     }
     (content.len(), content.into())
 }

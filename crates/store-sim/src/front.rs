@@ -5,6 +5,7 @@ use crate::{
     fault::{Fault, Loss, RetryAfter, Struck, Target},
     ids::http_date,
     journal::{RequestRecord, ViolationKind},
+    observer::Moment,
     operation::Call,
     refusal::{Item, Refusal},
     server::{endless_body, is_never, is_no_answer, never, no_answer},
@@ -42,7 +43,8 @@ pub(crate) async fn serve(State(shared): State<Shared>, request: Request) -> Res
             received.doubt_if_lost(&shared, &call, fault);
             instead(&shared, fault, SIGN_IN)
         }
-        (_, route) => received.carry_out(&shared, route, &struck, visit.number),
+        (_, Ok(call)) => received.observed(&shared, &call, &struck, visit.number),
+        (_, refused) => received.carry_out(&shared, refused, &struck, visit.number),
     };
     visit.answered(response)
 }
@@ -212,6 +214,20 @@ impl Received {
             return Err(Refusal::NotFound(Item::Unnamed, self.path.clone()));
         }
         Call::parse(&self.method, rest, &self.query)
+    }
+
+    /// Carries out an operation unless the observer breaks it off: then its user cannot know what became of it.
+    fn observed(&self, shared: &Shared, call: &Call, struck: &Struck, number: usize) -> Response {
+        if !shared.lives(call.operation, Moment::Received) {
+            self.doubt(shared, call);
+            return no_answer();
+        }
+        let response = self.carry_out(shared, Ok(call.clone()), struck, number);
+        if !shared.lives(call.operation, Moment::CarriedOut) {
+            self.doubt(shared, call);
+            return no_answer();
+        }
+        response
     }
 
     fn carry_out(

@@ -9,6 +9,7 @@ use crate::{
     front,
     journal::{RequestRecord, Violation},
     ledger::SeatRecord,
+    observer::Observer,
     refusal::Refusal,
     server::{Server, listen},
     service::seats,
@@ -17,7 +18,7 @@ use crate::{
 use axum::Router;
 use std::{
     io,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 use uuid::Uuid;
@@ -251,6 +252,14 @@ impl StoreSimHandle {
     /// How long addresses are good that are given out from now on.
     pub fn set_address_lifetime(&self, lifetime: Duration) {
         self.shared.lock().config.address_lifetime = lifetime;
+    }
+}
+
+/// Moments.
+impl StoreSimHandle {
+    /// Tells every moment to this observer, once and for all.
+    pub fn observe(&self, observer: Arc<dyn Observer>) {
+        self.shared.observe(observer);
     }
 }
 

@@ -95,6 +95,21 @@ pub(crate) fn broken_body(beginning: Bytes) -> Body {
     Body::from_stream(stream::once(async { Ok(beginning) }).chain(stream::once(end)))
 }
 
+/// A body that halts halfway to ask whether it goes on.
+pub(crate) fn halting_body(mut content: Bytes, goes_on: impl FnOnce() -> bool + Send + 'static) -> Body {
+    let beginning = content.split_to(content.len() / 2);
+    let rest = async move {
+        // The beginning has to be on its way.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        if goes_on() {
+            Ok(content)
+        } else {
+            Err(io::Error::other(Closed))
+        }
+    };
+    Body::from_stream(stream::once(async { Ok(beginning) }).chain(stream::once(rest)))
+}
+
 /// Marks a response that is not to be sent.
 #[derive(Debug, Clone)]
 struct CloseInstead;

@@ -8,6 +8,8 @@ use crate::{
     ids::guid,
     journal::{Journal, fold},
     ledger::Ledger,
+    observer::{Moment, Observer},
+    operation::Operation,
     page::Cursors,
     token::Tokens,
 };
@@ -15,7 +17,7 @@ use qm_core::{Timestamp, text_enum};
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 use uuid::Uuid;
 
@@ -61,18 +63,44 @@ pub(crate) struct World {
     pub(crate) journal: Journal,
 }
 
-/// The state, shared between the servers and the handle.
+/// The state, shared between the servers and the handle, with whoever observes them.
 #[derive(Clone)]
-pub(crate) struct Shared(Arc<Mutex<World>>);
+pub(crate) struct Shared(Arc<Inside>);
+
+struct Inside {
+    world: Mutex<World>,
+    observer: OnceLock<Arc<dyn Observer>>,
+}
 
 impl Shared {
     pub(crate) fn new(world: World) -> Self {
-        Self(Arc::new(Mutex::new(world)))
+        let observer = OnceLock::new();
+        Self(Arc::new(Inside {
+            world: Mutex::new(world),
+            observer,
+        }))
     }
 
     /// Locks the state; a panic in some test leaves it usable for the others.
     pub(crate) fn lock(&self) -> MutexGuard<'_, World> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the observer from now on; the first one stays.
+    pub(crate) fn observe(&self, observer: Arc<dyn Observer>) {
+        let _ = self.0.observer.set(observer);
+    }
+
+    pub(crate) fn is_observed(&self) -> bool {
+        self.0.observer.get().is_some()
+    }
+
+    /// Whether the connection lives on.
+    pub(crate) fn lives(&self, operation: Operation, moment: Moment) -> bool {
+        self.0
+            .observer
+            .get()
+            .is_none_or(|observer| observer.sees(operation, moment))
     }
 }
 

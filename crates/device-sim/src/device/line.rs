@@ -57,6 +57,7 @@ pub(super) struct Line {
     client: Client,
     again: Client,
     head: Head,
+    patience: u32,
 }
 
 impl Line {
@@ -68,6 +69,7 @@ impl Line {
             client: http::client(options, Some(identity))?,
             again: http::client(options, Some(identity))?,
             head,
+            patience: options.patience,
         })
     }
 
@@ -108,7 +110,7 @@ impl Line {
             .post(self.head.url.clone())
             .headers(self.head.headers.clone())
             .body(bytes.to_vec());
-        http::exchange(request, MAX_MESSAGE).await
+        http::exchange_patiently(request, MAX_MESSAGE, self.patience).await
     }
 }
 

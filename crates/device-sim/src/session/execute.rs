@@ -150,6 +150,9 @@ impl Runner<'_, '_> {
             return Outcome::status(416);
         }
         let data = item.data.as_deref().unwrap_or_default();
+        if verb == Verb::Exec {
+            self.context.watch.executed(&address.text, data);
+        }
         let call = Call {
             verb,
             address: &address,

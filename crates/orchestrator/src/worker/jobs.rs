@@ -7,7 +7,7 @@ use qm_core::{
     deployment::TargetError,
     job::{JobKind, LeasedJob},
 };
-use qm_db::{DbError, apps, jobs, jobs::Claim, run, seats, targets};
+use qm_db::{DbError, apps, idempotency, jobs, jobs::Claim, run, seats, targets};
 use qm_store_sync::{Mode, SyncError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -104,10 +104,14 @@ impl Orchestrator {
         }
     }
 
-    /// Ends every lease in the database: whatever was under way when its only server ended is taken up at once.
+    /// Ends every lease in the database: whatever was under way when its only server ended is taken up at once, and no
+    /// repeated request waits for it.
     pub async fn take_up_leases(&self) -> Result<(), DbError> {
-        let now = self.clock.now();
-        let ended = run!(self.db, "job.end_leases", |tx| jobs::end_leases(tx, now).await)?;
+        let (now, lease) = (self.clock.now(), self.settings.lease);
+        let ended = run!(self.db, "job.end_leases", |tx| {
+            idempotency::abandon(tx, lease, now).await?;
+            jobs::end_leases(tx, now).await
+        })?;
         if ended > 0 {
             tracing::info!(jobs = ended, "work that the last run left under way is taken up");
         }

@@ -209,6 +209,25 @@ async fn work_that_was_interrupted_is_taken_over_unless_it_was_done() {
     }
 }
 
+#[tokio::test]
+async fn after_a_crash_of_the_only_server_nobody_waits_for_what_it_left() {
+    for server in servers().await {
+        let (o, caller) = (&server.orchestrator, &server.caller);
+        ours(o.claim_key(caller, "begun", "POST /groups").await);
+        let done = ours(o.claim_key(caller, "done", "POST /groups").await);
+        o.create_group(&done, "Pilot").await.unwrap();
+        o.take_up_leases().await.unwrap();
+        server.clock.advance(Duration::from_millis(1));
+        ours(o.claim_key(caller, "begun", "POST /groups").await);
+        let lost = o.claim_key(caller, "done", "POST /groups").await.unwrap_err();
+        assert!(
+            lost.to_string().contains("its answer was lost"),
+            "{}: {lost}",
+            server.engine
+        );
+    }
+}
+
 fn ours(claim: Result<Claim, UseCaseError>) -> Caller {
     match claim.unwrap() {
         Claim::Ours(caller) => caller,

@@ -142,7 +142,8 @@ impl Api {
         .await
     }
 
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    /// A request to a path below `/api/v1`, for whoever wants to see its answer as it is.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client
             .request(method, format!("{}/api/v1{path}", self.base))
             .bearer_auth(self.token.expose())
