@@ -1,6 +1,9 @@
 //! Pause, resume, cancel, retry.
 
-use super::{DeploymentDetail, create::detail_of};
+use super::{
+    DeploymentDetail,
+    create::{detail_of, is_overtaken},
+};
 use crate::{
     Caller, Orchestrator, UseCaseError, audit,
     devices::release_seat_reason,
@@ -138,7 +141,8 @@ impl Orchestrator {
         self.set_off(tx, &app, &again, now).await
     }
 
-    /// Each target from the beginning, unless its device has left or another deployment is at work on it.
+    /// Each target from the beginning, unless its device has left, another deployment is at work on it, or a newer one
+    /// overtook it: then that one is the last word.
     async fn start_again(
         &self,
         tx: &mut Tx,
@@ -155,7 +159,7 @@ impl Orchestrator {
             let Some(device) = enrolled.iter().find(|device| device.id == target.device_id) else {
                 continue;
             };
-            let taken = busy.iter().any(|other| other.device_id == target.device_id);
+            let taken = is_overtaken(target) || busy.iter().any(|other| other.device_id == target.device_id);
             let Some(planned) = moved(target, TargetState::Planned, now).filter(|_| !taken) else {
                 continue;
             };

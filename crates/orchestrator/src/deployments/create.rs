@@ -166,7 +166,7 @@ pub(super) async fn detail_of(tx: &mut Tx, id: DeploymentId) -> Result<Deploymen
 
 fn overtaken(by: &Deployment) -> TargetError {
     TargetError {
-        code: "overtaken".to_owned(),
+        code: OVERTAKEN.to_owned(),
         text: format!(
             "deployment {} wants something else for this app and device",
             by.id
@@ -174,3 +174,10 @@ fn overtaken(by: &Deployment) -> TargetError {
         advice: "Nothing, if the newer deployment is what you want.".to_owned(),
     }
 }
+
+/// Whether a newer deployment wanted something else for this target's app and device.
+pub(super) fn is_overtaken(target: &Target) -> bool {
+    target.error.as_ref().is_some_and(|error| error.code == OVERTAKEN)
+}
+
+const OVERTAKEN: &str = "overtaken";

@@ -601,6 +601,33 @@ async fn who_asks_for_a_retry_does_not_wait_for_the_next_attempt() {
 }
 
 #[tokio::test]
+async fn a_retry_leaves_alone_what_a_newer_deployment_overtook() {
+    for server in servers().await {
+        let mut device = TestDevice::enroll(&server, "mara@fabrik.example", "DEVICE-1").await;
+        device.call(&server).await;
+        server.offline_app("Notes").await;
+        let old = deploy(&server, &device, Intent::Required).await;
+        let new = deploy(&server, &device, Intent::Uninstall).await;
+        let control = |id, c| server.orchestrator.control_deployment(&server.caller, id, c);
+        control(new, Control::Cancel).await.unwrap();
+        control(old, Control::Retry).await.unwrap();
+        assert_eq!(
+            state(&server, old).await,
+            TargetState::Cancelled,
+            "{}",
+            server.engine
+        );
+        control(new, Control::Retry).await.unwrap();
+        assert_eq!(
+            state(&server, new).await,
+            TargetState::Queued,
+            "{}",
+            server.engine
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_paused_deployment_sends_nothing_and_a_cancelled_one_ends() {
     for server in servers().await {
         let mut device = TestDevice::enroll(&server, "mara@fabrik.example", "DEVICE-1").await;

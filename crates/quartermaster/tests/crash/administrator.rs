@@ -85,16 +85,11 @@ impl Administrator {
 
     async fn deploy(&mut self, intent: &'static str, wishes: &mut Wishes) -> Result<()> {
         let app = self.choose(self.apps.len());
-        let (id, license, family) = {
-            let app = &self.apps[app];
-            let family = app.package_family_name.clone().context("a family name")?;
-            (app.id, app.license.clone(), family)
-        };
+        let app = &self.apps[app];
+        let family = app.package_family_name.clone().context("a family name")?;
         let chosen: Vec<_> = upns().into_iter().filter(|_| self.rng.below(2) == 0).collect();
-        // An app that needs no license is for the device, so that both scopes are tried.
-        let context = if license == "none" { "device" } else { "user" };
         let body = json!({
-            "app_id": id, "intent": intent, "context": context, "targets": { "upns": chosen },
+            "app_id": app.id, "intent": intent, "context": context(app), "targets": { "upns": chosen },
         });
         if chosen.is_empty() {
             return Ok(());
@@ -111,6 +106,21 @@ impl Administrator {
             wishes.insert((family.clone(), upn), intent);
         }
         Ok(())
+    }
+
+    /// Orders once more what was wished of an app.
+    pub async fn order_again(&mut self, app: uuid::Uuid, upn: String, wishes: &Wishes) -> Result<()> {
+        let app = self
+            .apps
+            .iter()
+            .find(|known| known.id == app)
+            .context("it is known")?;
+        let family = app.package_family_name.clone().unwrap_or_default();
+        let intent = wishes.get(&(family, upn.clone())).context("somebody wished it")?;
+        let body = json!({
+            "app_id": app.id, "intent": intent, "context": context(app), "targets": { "upns": [upn] },
+        });
+        self.ask(Method::POST, "/deployments", body).await.map(|_| ())
     }
 
     /// The one that is not known yet is the one whose answer was lost.
@@ -199,6 +209,11 @@ impl Administrator {
         }
         bail!("{method} {path} found no answer")
     }
+}
+
+/// An app that needs no license is for the device, so that both scopes are tried.
+fn context(app: &App) -> &'static str {
+    if app.license == "none" { "device" } else { "user" }
 }
 
 /// `None`: ask again.

@@ -57,9 +57,9 @@ const EVENTS: &[(Event, u64)] = &[
 ];
 
 impl Cue {
-    /// A third by the clock, the others by an event, of those some a little later.
+    /// A fifth by the clock, the others by an event, of those some a little later.
     pub fn pick(rng: &Rng) -> Self {
-        if rng.below(3) == 0 {
+        if rng.below(5) == 0 {
             let after = Duration::from_millis(rng.below(250));
             return Self {
                 event: None,

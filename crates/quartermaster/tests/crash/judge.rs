@@ -6,7 +6,11 @@ use crate::{
 };
 use anyhow::{Context as _, Result, bail, ensure};
 use qm_admin_api::types::{Command, Deployment, Device, DeviceApp, List, Target};
-use qm_core::{DeviceId, seat::SeatState};
+use qm_core::{
+    DeviceId,
+    deployment::{Intent, TargetState},
+    seat::SeatState,
+};
 use qm_db::{Db, apps, seats, targets};
 use qm_device_sim::Trigger;
 use reqwest::Method;
@@ -17,10 +21,14 @@ use std::{
 };
 
 /// Waits until nothing is under way, then judges. Everything that is wrong is in the error.
-pub async fn calm_down_and_judge(world: World, administrator: Administrator, wishes: &Wishes) -> Result<()> {
+pub async fn calm_down_and_judge(
+    world: World,
+    mut administrator: Administrator,
+    wishes: &Wishes,
+) -> Result<()> {
     let _ = world.store.set_seat_total(&online(), 100);
     world.api.synchronize().await?;
-    let facts = calm_down(&world).await?;
+    let facts = calm_down(&world, &mut administrator, wishes).await?;
     let mut wrong = facts.wrong(wishes);
     wrong.extend(wrong_with_execs(&world, &administrator).await?);
     wrong.extend(wrong_at_the_store(&world, wishes).await?);
@@ -50,7 +58,7 @@ struct Facts {
 }
 
 /// Devices call in and the administrator retries until every deployment is over.
-async fn calm_down(world: &World) -> Result<Facts> {
+async fn calm_down(world: &World, administrator: &mut Administrator, wishes: &Wishes) -> Result<Facts> {
     for round in 0..ROUNDS {
         for device in &world.devices {
             let mut device = device.lock().await;
@@ -62,12 +70,18 @@ async fn calm_down(world: &World) -> Result<Facts> {
         }
         let facts = Facts::read(world).await?;
         let open: Vec<_> = facts.unfinished().collect();
-        if open.is_empty() && settled(world).await? {
+        let failed = facts.failed();
+        if open.is_empty() && failed.is_empty() && settled(world).await? {
             return Ok(facts);
         }
-        // What waits for its next attempt waits no longer.
-        for deployment in open.iter().filter(|_| round % 4 == 3) {
-            retry(world, deployment).await?;
+        // What waits for its next attempt waits no longer; what was given up is ordered anew.
+        if round % 4 == 3 {
+            for deployment in open {
+                retry(world, deployment).await?;
+            }
+            for (app, upn) in failed {
+                administrator.order_again(app, upn, wishes).await?;
+            }
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -158,16 +172,33 @@ impl Facts {
         })
     }
 
+    /// Deployments with targets on their way.
     fn unfinished(&self) -> impl Iterator<Item = &Deployment> {
         let open = |targets: &[Target]| {
-            targets.iter().any(|target| {
-                !["installed", "removed", "cancelled", "not_applicable"].contains(&target.state.as_str())
-            })
+            let live = |target: &Target| !FINAL.contains(&target.state.as_str());
+            targets.iter().any(live)
         };
         self.deployments
             .iter()
             .filter(move |(_, targets)| open(targets))
             .map(|(deployment, _)| deployment)
+    }
+
+    /// App and user of what was given up and that nobody has ordered since.
+    fn failed(&self) -> BTreeSet<(uuid::Uuid, String)> {
+        let mut newest = BTreeMap::new();
+        for (deployment, targets) in &self.deployments {
+            for target in targets
+                .iter()
+                .filter(|target| !UNTOUCHED.contains(&target.state.as_str()))
+            {
+                newest.insert((deployment.app_id, target.device_id), target);
+            }
+        }
+        let failed = newest.into_iter().filter(|(_, target)| target.state == "failed");
+        failed
+            .map(|((app, _), target)| (app, target.upn.clone()))
+            .collect()
     }
 
     fn targets(&self, id: uuid::Uuid) -> Vec<&Target> {
@@ -333,9 +364,14 @@ async fn wrong_in_the_database(world: &World, wishes: &Wishes) -> Result<Vec<Str
             let target = targets::find(&mut conn, *reason)
                 .await?
                 .context("a reason is a target")?;
-            if !devices.insert(target.device_id) {
-                wrong.push(format!("two reasons for {upn} on one device: {reasons:?}"));
+            devices.insert(target.device_id);
+            if target.intent != Intent::Required || target.state != TargetState::Installed {
+                wrong.push(format!("a seat is held for {target:?}"));
             }
+        }
+        let once: BTreeSet<_> = reasons.iter().map(|reason| reason.0).collect();
+        if once.len() != reasons.len() {
+            wrong.push(format!("a reason of {upn} is counted twice: {reasons:?}"));
         }
         let holds = seat.state == SeatState::Assigned;
         let entitled = wishes.get(&(family.clone(), upn.clone())) == Some(&"required");
@@ -352,5 +388,8 @@ async fn wrong_in_the_database(world: &World, wishes: &Wishes) -> Result<Vec<Str
     Ok(wrong)
 }
 
+const FINAL: &[&str] = &["installed", "removed", "failed", "cancelled", "not_applicable"];
+/// Final states that say nothing about the device.
+const UNTOUCHED: &[&str] = &["cancelled", "not_applicable"];
 /// Rounds until everything has to be over.
 const ROUNDS: usize = 100;
