@@ -5,6 +5,7 @@
 //! - `openapi`: writes `schemas/openapi.json`; `openapi --check` fails where it differs from the code.
 //! - `fuzz [NAME…] [--seconds N]`: fuzz targets, each for so long (60 seconds where nothing is said).
 //!   `fuzz --replay NAME FILE` runs one input.
+//! - `bench [NAME…]`: what the server costs, against floors and peers, in a release build. `bench --help` says more.
 //! - `ci`: formatting, clippy, `deps`, `openapi --check`, `test`, `fuzz` for a short time, then a release build with a
 //!   real demo.
 #![expect(
@@ -26,13 +27,15 @@ fn main() -> Result<()> {
     match words.as_slice() {
         ["test", rest @ ..] => test::run_all(rest),
         ["deps"] => deps::check(),
+        ["bench", rest @ ..] => bench(rest),
         ["openapi"] => openapi(false),
         ["openapi", "--check"] => openapi(true),
         ["fuzz", "--replay", target, file] => fuzz::replay(target, file),
         ["fuzz", rest @ ..] => fuzz::from_arguments(rest),
         ["ci"] => ci(),
         _ => bail!(
-            "usage: cargo xtask test [TEST ARGUMENTS] | deps | openapi [--check] | fuzz [NAME…] [--seconds N] | ci"
+            "usage: cargo xtask test [TEST ARGUMENTS] | deps | openapi [--check] | fuzz [NAME…] [--seconds N] | \
+             bench [NAME…] | ci"
         ),
     }
 }
@@ -57,6 +60,31 @@ fn ci() -> Result<()> {
     run(cargo().args(["run", "--release", "--locked", "--", "demo"])).context("the demo")?;
     println!("everything holds");
     Ok(())
+}
+
+/// Builds the programs as users get them and lets the benchmarks run them.
+fn bench(arguments: &[&str]) -> Result<()> {
+    let build = [
+        "build",
+        "--release",
+        "--locked",
+        "--package",
+        "quartermaster",
+        "--package",
+        "qm-benches",
+    ];
+    run(cargo().args(build))?;
+    run(cargo()
+        .args([
+            "run",
+            "--release",
+            "--locked",
+            "--quiet",
+            "--package",
+            "qm-benches",
+            "--",
+        ])
+        .args(arguments))
 }
 
 /// Compares or rewrites the committed OpenAPI document.

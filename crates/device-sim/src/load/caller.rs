@@ -23,6 +23,7 @@ pub struct Caller {
     device: Device,
     line: Line,
     connections: Connections,
+    stand_in: bool,
     sessions: u16,
     idle: Option<Idle>,
     /// The last session that was one message: its id, the message and the answer.
@@ -54,6 +55,7 @@ impl Caller {
             line: Line::of(&device).await?,
             device,
             connections: Connections::Kept,
+            stand_in: false,
             sessions: 0,
             idle: None,
             last: None,
@@ -84,9 +86,10 @@ impl Caller {
         self.line.hang_up();
     }
 
-    /// Calls another server, one that gives the same answers under the same name.
+    /// Calls a stand-in for the server from now on, under the same name: its answers only have to be as long.
     pub fn redirect(&mut self, address: SocketAddr) {
         self.line.redirect(address);
+        self.stand_in = true;
     }
 
     /// An idle session's message and its answer.
@@ -112,7 +115,12 @@ impl Caller {
             return self.converse(id, None).await;
         };
         let reply = self.line.post(idle.request.fill(id)).await?;
-        if reply.status() == 200 && idle.answer.is(id, reply.body()) {
+        let known = if self.stand_in {
+            idle.answer.is_as_long_as(reply.body())
+        } else {
+            idle.answer.is(id, reply.body())
+        };
+        if reply.status() == 200 && known {
             return Ok(Called {
                 messages: 1,
                 commands: 0,

@@ -41,9 +41,14 @@ impl Template {
         bytes.freeze()
     }
 
+    /// Whether these could be such a message by their number.
+    pub(super) fn is_as_long_as(&self, bytes: &[u8]) -> bool {
+        bytes.len() == self.bytes.len()
+    }
+
     /// Whether this is that message of that session.
     pub(super) fn is(&self, id: &str, bytes: &[u8]) -> bool {
-        bytes.len() == self.bytes.len()
+        self.is_as_long_as(bytes)
             && bytes[self.hole.clone()] == *id.as_bytes()
             && bytes[..self.hole.start] == self.bytes[..self.hole.start]
             && bytes[self.hole.end..] == self.bytes[self.hole.end..]
