@@ -51,6 +51,7 @@ impl Fetcher {
             request = request.header(header::RANGE, format!("bytes={}-{}", range.start, range.end - 1));
             wanted = StatusCode::PARTIAL_CONTENT;
         }
+        self.sender.ready().await?;
         let answer = self.sender.send_request(request.body(Empty::new())?).await?;
         ensure!(
             answer.status() == wanted,

@@ -20,6 +20,7 @@ mod test;
 
 use anyhow::{Context as _, Result, bail};
 use shell::{cargo, run};
+use std::{path::PathBuf, process::Command};
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -74,17 +75,10 @@ fn bench(arguments: &[&str]) -> Result<()> {
         "qm-benches",
     ];
     run(cargo().args(build))?;
-    run(cargo()
-        .args([
-            "run",
-            "--release",
-            "--locked",
-            "--quiet",
-            "--package",
-            "qm-benches",
-            "--",
-        ])
-        .args(arguments))
+    // Not by `cargo run`, which would build once more with the features of this one package.
+    let target =
+        shell::variable("CARGO_TARGET_DIR").map_or_else(|| shell::root().join("target"), PathBuf::from);
+    run(Command::new(target.join("release/bench")).args(arguments))
 }
 
 /// Compares or rewrites the committed OpenAPI document.
