@@ -2,7 +2,7 @@
 
 use crate::{
     Content, ContentError, ContentWriter, Partial,
-    files::{at, blocking, create_folder, remove_unlocked},
+    files::{at, blocking, create_folder, list, remove_unlocked},
     folder, partial,
 };
 use qm_core::{Sha256, Timestamp};
@@ -11,7 +11,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 /// Content by its digest, in a folder. Clones share it; so may several servers.
@@ -53,9 +53,8 @@ impl ContentStore {
 
     /// Removes downloads that were last written before then and are not going on. Answers how many.
     pub async fn prune_partials(&self, before: Timestamp) -> Result<u64, ContentError> {
-        let folder = self.layout.partial();
-        let millis = u64::try_from(before.as_millis()).unwrap_or(0);
-        blocking(move || partial::prune(&folder, UNIX_EPOCH + Duration::from_millis(millis))).await
+        let (folder, before) = (self.layout.partial(), system_time(before));
+        blocking(move || partial::prune(&folder, before)).await
     }
 
     /// Opens content to read it; `None` where it is not stored.
@@ -88,10 +87,52 @@ impl ContentStore {
         blocking(move || Ok(found(std::fs::remove_file(&path), &path)?.is_some())).await
     }
 
+    /// All content whose file was written before then. Answers with nothing that is being written.
+    pub async fn stored_before(&self, before: Timestamp) -> Result<Vec<Sha256>, ContentError> {
+        let (layout, before) = (self.layout.clone(), system_time(before));
+        blocking(move || layout.written_before(before)).await
+    }
+
+    /// Removes content unless its file was written since then; whether it did. Who is reading it may read on.
+    pub async fn delete_stored_before(
+        &self,
+        sha256: &Sha256,
+        before: Timestamp,
+    ) -> Result<bool, ContentError> {
+        let (layout, path) = (self.layout.clone(), self.path(sha256));
+        let (sha256, before) = (*sha256, system_time(before));
+        blocking(move || {
+            // Whoever stores the same content now renames a young file to this place: looking at what was moved away
+            // leaves no moment between look and removal.
+            let aside = layout.temporary().join(format!("unused-{sha256}"));
+            if found(std::fs::rename(&path, &aside), &path)?.is_none() {
+                return Ok(false);
+            }
+            let old = written(&aside)? < before;
+            if old {
+                std::fs::remove_file(&aside).map_err(at(&aside))?;
+            } else {
+                std::fs::rename(&aside, &path).map_err(at(&path))?;
+            }
+            Ok(old)
+        })
+        .await
+    }
+
     /// Where content is, or would be: for readers that block, such as `qm_package::inspect`.
     pub fn path(&self, sha256: &Sha256) -> PathBuf {
         self.layout.content(sha256)
     }
+}
+
+fn system_time(at: Timestamp) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(u64::try_from(at.as_millis()).unwrap_or(0))
+}
+
+fn written(path: &Path) -> Result<SystemTime, ContentError> {
+    std::fs::metadata(path)
+        .and_then(|metadata| metadata.modified())
+        .map_err(at(path))
 }
 
 fn found<T>(result: io::Result<T>, path: &Path) -> Result<Option<T>, ContentError> {
@@ -100,6 +141,16 @@ fn found<T>(result: io::Result<T>, path: &Path) -> Result<Option<T>, ContentErro
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(at(path)(error)),
     }
+}
+
+/// The digest that a file is stored under: its folder's two digits and its own sixty-two.
+fn digest_of(path: &Path) -> Option<Sha256> {
+    let name = |path: &Path| Some(path.file_name()?.to_str()?.to_owned());
+    let (shelf, rest) = (name(path.parent()?)?, name(path)?);
+    if shelf.len() != 2 {
+        return None;
+    }
+    (shelf + &rest).parse().ok()
 }
 
 /// Where things are: `ab/cdef…` for content, `tmp/` for uploads, `partial/` for downloads that go on.
@@ -119,6 +170,21 @@ impl Layout {
     /// The folder of all content whose digest begins alike.
     pub(crate) fn shelf(&self, sha256: &Sha256) -> PathBuf {
         self.0.join(&sha256.to_string()[..2])
+    }
+    /// The content in files that were written before then.
+    fn written_before(&self, before: SystemTime) -> Result<Vec<Sha256>, ContentError> {
+        let mut found = Vec::new();
+        for shelf in list(self.root())?.iter().filter(|path| path.is_dir()) {
+            for path in list(shelf)? {
+                // What has another name is not content: uploads and downloads under way, and what others put there.
+                if let Some(sha256) = digest_of(&path)
+                    && written(&path)? < before
+                {
+                    found.push(sha256);
+                }
+            }
+        }
+        Ok(found)
     }
     pub(crate) fn content(&self, sha256: &Sha256) -> PathBuf {
         self.shelf(sha256).join(&sha256.to_string()[2..])

@@ -10,7 +10,7 @@ use crate::{
     sql::sql,
 };
 use qm_core::{
-    AppId, DeploymentId, Page, PageRequest,
+    AppId, DeploymentId, Page, PageRequest, Timestamp,
     deployment::{Deployment, DeploymentState, TargetState},
 };
 use std::collections::{BTreeMap, HashMap};
@@ -90,6 +90,12 @@ pub async fn counts_of(
     Ok(by_deployment)
 }
 
+/// Removes at most `limit` deployments that were made before `before`, are finished and have no targets any more.
+pub async fn purge_finished(tx: &mut Tx, before: Timestamp, limit: u32) -> Result<u64, DbError> {
+    tx.execute(&PURGE_FINISHED, params![paging::oldest_id(before), limit])
+        .await
+}
+
 /// Adds to the counts of one deployment, completes it when its last open target has become final, and opens it again
 /// when one starts anew. `slot` is any number: writers with different ones do not wait for each other.
 pub(crate) async fn add_counts(
@@ -159,6 +165,9 @@ sql! {
           WHEN state = 'active' AND open_targets + $2 = 0 THEN 'completed' \
           WHEN state = 'completed' AND open_targets + $2 > 0 THEN 'active' ELSE state END \
         WHERE id = $1";
+    PURGE_FINISHED = "DELETE FROM deployments WHERE id IN (SELECT d.id FROM deployments d WHERE d.id < $1 \
+          AND d.state IN ('completed', 'cancelled') \
+          AND NOT EXISTS (SELECT 1 FROM targets t WHERE t.deployment_id = d.id) ORDER BY d.id LIMIT $2)";
     COMPLETE_IF_DONE = "UPDATE deployments SET state = 'completed' \
         WHERE id = $1 AND state = 'active' AND open_targets = 0";
 }

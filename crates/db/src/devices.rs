@@ -177,6 +177,19 @@ pub async fn end(tx: &mut Tx, id: DeviceId, reason: EndReason, at: Timestamp) ->
     Ok(tx.execute(&END, params![id, reason, at]).await? > 0)
 }
 
+/// At most `limit` devices that left before `before`, the longest gone first. A device with a live target, or one that
+/// is the reason of a seat, is not among them.
+pub async fn ended_before(conn: &mut Conn, before: Timestamp, limit: u32) -> Result<Vec<DeviceId>, DbError> {
+    conn.all(&ENDED_BEFORE, params![before, limit], |row| row.get("id"))
+        .await
+}
+
+/// Removes devices that have left, with everything that hangs on them; how many. Their targets have to be gone.
+pub async fn delete_ended(tx: &mut Tx, ids: &[DeviceId]) -> Result<u64, DbError> {
+    let ids = Rows::of(ids.iter().map(|id| (*id,)));
+    tx.execute(&DELETE_ENDED, params![ids]).await
+}
+
 /// Ends enrollments older than `before` that no management session followed, and tells which.
 pub async fn expire_provisional(
     tx: &mut Tx,
@@ -276,6 +289,12 @@ sql! {
         architecture = $6, inventory_at = $7, settings_at = $8, details = $9 WHERE id = $1";
     SET_STATE = "UPDATE devices SET state = $2 WHERE id = $1 AND state <> 'ended'";
     END = "UPDATE devices SET state = 'ended', end_reason = $2, ended_at = $3 WHERE id = $1 AND state <> 'ended'";
+    ENDED_BEFORE = "SELECT d.id FROM devices d WHERE d.ended_at < $1 AND d.state = 'ended' AND NOT EXISTS \
+        (SELECT 1 FROM targets t WHERE t.device_id = d.id \
+          AND (t.open OR EXISTS (SELECT 1 FROM seat_reasons r WHERE r.target_id = t.id))) \
+        ORDER BY d.ended_at LIMIT $2";
+    DELETE_ENDED = "DELETE FROM devices WHERE id IN (SELECT given.id FROM {rows $1 id blob}) AND state = 'ended' \
+        AND NOT EXISTS (SELECT 1 FROM targets t WHERE t.device_id = devices.id)";
     EXPIRE_PROVISIONAL = "UPDATE devices SET state = 'ended', end_reason = 'expired', ended_at = $2 \
         WHERE state = 'provisional' AND enrolled_at < $1 RETURNING id";
     TOUCH = "UPDATE devices SET last_seen_at = given.at FROM {rows $1 id blob, at bigint} \

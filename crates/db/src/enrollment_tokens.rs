@@ -65,6 +65,11 @@ pub async fn purge_expired(tx: &mut Tx, before: Timestamp, limit: u32) -> Result
     tx.execute(&PURGE_EXPIRED, params![before, limit]).await
 }
 
+/// Removes at most `limit` kept answers older than `before`.
+pub async fn purge_replies(tx: &mut Tx, before: Timestamp, limit: u32) -> Result<u64, DbError> {
+    tx.execute(&PURGE_REPLIES, params![before, limit]).await
+}
+
 /// Keeps an answer for a repeat of the same request.
 pub async fn insert_reply(tx: &mut Tx, reply: &EnrollmentReply) -> Result<(), DbError> {
     let r = reply;
@@ -123,6 +128,8 @@ sql! {
     DELETE = "DELETE FROM enrollment_tokens WHERE id = $1";
     PURGE_EXPIRED = "DELETE FROM enrollment_tokens WHERE id IN \
         (SELECT id FROM enrollment_tokens WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
+    PURGE_REPLIES = "DELETE FROM enrollment_replies WHERE (token_id, dm_id, public_key) IN \
+        (SELECT token_id, dm_id, public_key FROM enrollment_replies WHERE created_at < $1 ORDER BY created_at LIMIT $2)";
     INSERT_REPLY = "INSERT INTO enrollment_replies (token_id, dm_id, public_key, device_id, response, created_at) \
         VALUES ($1, $2, $3, $4, $5, $6)";
     FIND_REPLY = "SELECT token_id, dm_id, public_key, device_id, response, created_at FROM enrollment_replies \

@@ -4,6 +4,7 @@ use crate::{
     conn::Conn,
     db::Tx,
     error::DbError,
+    paging,
     param::{Rows, params},
     row::Row,
     sql::sql,
@@ -60,6 +61,12 @@ pub async fn trim(tx: &mut Tx, devices: &[DeviceId], keep: u32) -> Result<u64, D
     tx.execute(&TRIM, params![keep, Rows::of(devices)]).await
 }
 
+/// Removes at most `limit` exchanges older than `before`.
+pub async fn purge(tx: &mut Tx, before: Timestamp, limit: u32) -> Result<u64, DbError> {
+    tx.execute(&PURGE, params![paging::oldest_id(before), limit])
+        .await
+}
+
 fn read(row: Row<'_>) -> Result<Exchange, DbError> {
     Ok(Exchange {
         id: row.get("id")?,
@@ -81,4 +88,5 @@ sql! {
           row_number() OVER (PARTITION BY exchanges.device_id ORDER BY exchanges.id DESC) AS position \
           FROM {rows $2 id blob} JOIN exchanges ON exchanges.device_id = given.id) AS ranked \
         WHERE ranked.position > $1)";
+    PURGE = "DELETE FROM exchanges WHERE id IN (SELECT id FROM exchanges WHERE id < $1 ORDER BY id LIMIT $2)";
 }

@@ -49,6 +49,7 @@ pub mod store_status;
 pub mod targets;
 #[cfg(feature = "test-support")]
 pub mod test_support;
+pub mod unused_content;
 mod watch;
 
 pub use batches::Batches;

@@ -17,11 +17,13 @@ macro_rules! steps {
 }
 const SQLITE: &[Step] = steps!("sqlite":
     1 "0001_initial",
+    2 "0002_retention",
     5 "0005_store_circuit",
     6 "0006_interrupted_sessions"
 );
 const POSTGRES: &[Step] = steps!("postgres":
     1 "0001_initial",
+    2 "0002_retention",
     5 "0005_store_circuit",
     6 "0006_interrupted_sessions"
 );

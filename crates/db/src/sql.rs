@@ -78,6 +78,7 @@ pub(crate) fn statements() -> impl Iterator<Item = &'static Sql> {
         crate::targets::STATEMENTS,
         crate::targets::queries::STATEMENTS,
         crate::targets::rollout::STATEMENTS,
+        crate::unused_content::STATEMENTS,
     ]
     .into_iter()
     .flatten()

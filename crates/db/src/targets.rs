@@ -14,12 +14,13 @@ use crate::{
     db::Tx,
     deployments::{self, Counts},
     error::DbError,
+    paging,
     param::{Rows, params},
     row::{Row, to_json},
     sql::sql,
 };
 use qm_core::{
-    DeploymentId, TargetId,
+    DeploymentId, DeviceId, TargetId, Timestamp,
     deployment::{Deployment, Target, TargetState},
 };
 use std::collections::{BTreeMap, HashSet};
@@ -145,6 +146,37 @@ pub async fn count(tx: &mut Tx, moves: &Moves) -> Result<(), DbError> {
     Ok(())
 }
 
+/// Removes at most `limit` targets of finished deployments that were made and last changed before `before`; how many.
+/// A target that is the reason of a seat stays.
+pub async fn purge_finished(tx: &mut Tx, before: Timestamp, limit: u32) -> Result<u64, DbError> {
+    let params = params![paging::oldest_id(before), before, limit];
+    let gone = tx.all(&PURGE_FINISHED, params, read_place).await?;
+    uncount(tx, &gone).await
+}
+
+/// Removes the final targets of devices; how many. A target that is the reason of a seat stays.
+pub async fn purge_of_devices(tx: &mut Tx, devices: &[DeviceId]) -> Result<u64, DbError> {
+    let devices = Rows::of(devices.iter().map(|id| (*id,)));
+    let gone = tx.all(&PURGE_OF_DEVICES, params![devices], read_place).await?;
+    uncount(tx, &gone).await
+}
+
+/// Takes removed targets out of the counts.
+async fn uncount(tx: &mut Tx, gone: &[(DeploymentId, TargetState)]) -> Result<u64, DbError> {
+    let mut changes: BTreeMap<DeploymentId, Counts> = BTreeMap::new();
+    for (deployment, state) in gone {
+        *changes.entry(*deployment).or_default().entry(*state).or_default() -= 1;
+    }
+    for (deployment, changes) in &changes {
+        deployments::add_counts(tx, *deployment, changes, 0).await?;
+    }
+    Ok(gone.len() as u64)
+}
+
+fn read_place(row: Row<'_>) -> Result<(DeploymentId, TargetState), DbError> {
+    Ok((row.get("deployment_id")?, row.get("state")?))
+}
+
 pub(crate) fn read(row: Row<'_>) -> Result<Target, DbError> {
     Ok(Target {
         id: row.get("id")?,
@@ -175,6 +207,14 @@ sql! {
           given.error, given.package_id, given.license_accepted, given.not_before, given.deadline, given.updated_at \
         FROM {rows $5 id blob, device_id blob, upn text, state text, open boolean, attempts bigint, error text, \
           package_id blob, license_accepted boolean, not_before bigint, deadline bigint, updated_at bigint}";
+    PURGE_FINISHED = "DELETE FROM targets WHERE NOT open AND id IN (SELECT t.id FROM deployments d \
+          JOIN targets t ON t.deployment_id = d.id WHERE d.id < $1 AND d.state IN ('completed', 'cancelled') \
+          AND NOT t.open AND t.updated_at < $2 \
+          AND NOT EXISTS (SELECT 1 FROM seat_reasons r WHERE r.target_id = t.id) LIMIT $3) \
+        RETURNING deployment_id, state";
+    PURGE_OF_DEVICES = "DELETE FROM targets WHERE NOT open AND device_id IN (SELECT given.id FROM {rows $1 id blob}) \
+          AND NOT EXISTS (SELECT 1 FROM seat_reasons r WHERE r.target_id = targets.id) \
+        RETURNING deployment_id, state";
     UPDATE_MANY = "UPDATE targets SET state = given.state, open = given.open, attempts = given.attempts, \
           error = given.error, package_id = given.package_id, license_accepted = given.license_accepted, \
           not_before = given.not_before, deadline = given.deadline, updated_at = given.updated_at \

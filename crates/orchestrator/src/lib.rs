@@ -93,6 +93,10 @@ pub struct Settings {
     pub failed_attempts_per_address: u32,
     /// How many wrong enrollment credentials may name one user in ten minutes; 0: any number.
     pub failed_attempts_per_user: u32,
+    /// How long devices are kept that have left.
+    pub device_history: Duration,
+    /// How long finished deployments are kept.
+    pub deployment_history: Duration,
 }
 
 /// How many refused messages of one device, for one reason, are logged in ten minutes; all are counted.

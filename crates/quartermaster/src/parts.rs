@@ -69,6 +69,8 @@ fn settings(config: &Config) -> Settings {
         audit_history: Duration::from_secs(limits.audit_days * 24 * 3600),
         failed_attempts_per_address: limits.failed_attempts_per_address,
         failed_attempts_per_user: limits.failed_attempts_per_user,
+        device_history: Duration::from_secs(limits.devices_days * 24 * 3600),
+        deployment_history: Duration::from_secs(limits.deployments_days * 24 * 3600),
     }
 }
 

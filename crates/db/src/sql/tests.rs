@@ -175,4 +175,5 @@ const WHOLE_TABLE: &[&str] = &[
     "seats::APPS_WITH_WORK: SCAN seats USING COVERING INDEX seats_reclaiming",
     "targets::queries::APPS_AWAITING_SEATS: SCAN t USING INDEX targets_awaiting_seat",
     "targets::queries::APPS_WITH_PLANNED: SCAN t USING INDEX targets_planned",
+    "unused_content::FORGET_OTHERS: SCAN unused_content",
 ];

@@ -6,6 +6,7 @@
 mod circuit;
 mod jobs;
 mod prepare;
+mod retention;
 mod schedule;
 
 use crate::Orchestrator;

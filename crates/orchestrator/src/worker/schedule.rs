@@ -2,10 +2,7 @@
 
 use crate::{Orchestrator, checkin::close};
 use qm_core::{JobId, Timestamp, device::EndReason, job::JobKind};
-use qm_db::{
-    DbError, audit, commands, devices, enrollment_tokens, idempotency, jobs, jobs::NewJob, run, seats,
-    sessions, settings, targets,
-};
+use qm_db::{DbError, commands, devices, jobs, jobs::NewJob, run, seats, sessions, settings, targets};
 use qm_engine::{deployment::on_deadline, session::Session};
 use std::time::Duration;
 
@@ -13,7 +10,7 @@ use std::time::Duration;
 pub const EVERY: Duration = Duration::from_secs(30);
 
 const BATCH: u32 = 500;
-const DAY: Duration = Duration::from_hours(24);
+pub(super) const DAY: Duration = Duration::from_hours(24);
 /// How long an unfinished download may be taken up again.
 const WEEK: Duration = Duration::from_hours(7 * 24);
 /// How often the Store is asked what has changed.
@@ -158,19 +155,6 @@ impl Orchestrator {
                     self.end_device(tx, &device, EndReason::Expired, now).await?;
                 }
             }
-            enrollment_tokens::purge_expired(tx, now - DAY, BATCH).await?;
-            Ok::<_, DbError>(())
-        })
-    }
-
-    /// Growth has an end: what is finished is kept for a while.
-    async fn retain(&self, now: Timestamp) -> Result<(), DbError> {
-        let history = now - self.settings.history;
-        run!(self.db, "retain", |tx| {
-            commands::purge_finished(tx, history, BATCH).await?;
-            jobs::purge_finished(tx, history, BATCH).await?;
-            idempotency::purge(tx, now - DAY, BATCH).await?;
-            audit::purge(tx, now - self.settings.audit_history, BATCH).await?;
             Ok::<_, DbError>(())
         })
     }

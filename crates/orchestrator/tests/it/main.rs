@@ -6,5 +6,6 @@ mod attempts;
 mod commits;
 mod device;
 mod interrupted;
+mod retention;
 mod sessions;
 mod store;

@@ -176,7 +176,7 @@ pub struct Limits {
     /// How long a server that was told to stop still serves, not ready any more, so that a load balancer can move on,
     /// in seconds.
     pub drain_seconds: u64,
-    /// How long finished jobs and answered commands are kept, in days.
+    /// How long finished jobs, answered commands and recorded messages are kept, in days.
     pub history_days: u64,
     /// How long the audit trail is kept, in days.
     pub audit_days: u64,
@@ -192,6 +192,10 @@ pub struct Limits {
     pub failed_attempts_per_address: u32,
     /// How many wrong enrollment credentials may name one user in ten minutes; 0: any number.
     pub failed_attempts_per_user: u32,
+    /// How long devices that have left are kept, in days.
+    pub devices_days: u64,
+    /// How long finished deployments are kept, in days.
+    pub deployments_days: u64,
 }
 
 impl Default for Limits {
@@ -210,6 +214,8 @@ impl Default for Limits {
             idle_seconds: 60,
             failed_attempts_per_address: 60,
             failed_attempts_per_user: 20,
+            devices_days: 90,
+            deployments_days: 365,
         }
     }
 }

@@ -71,6 +71,8 @@ pub async fn server_at(
         audit_history: 365 * DAY,
         failed_attempts_per_address: 5,
         failed_attempts_per_user: 3,
+        device_history: 90 * DAY,
+        deployment_history: 365 * DAY,
     };
     let orchestrator = Orchestrator::new(Parts {
         db: db.clone(),
