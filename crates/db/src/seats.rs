@@ -2,7 +2,7 @@
 
 pub(crate) mod reasons;
 
-pub use reasons::{Released, add_reason, add_reasons, reasons_of, release, without_reason};
+pub use reasons::{add_reason, add_reasons, reasons_of, release, without_reason};
 
 use crate::{
     conn::Conn,

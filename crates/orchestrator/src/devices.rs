@@ -2,7 +2,7 @@
 
 mod end;
 
-pub(crate) use end::release_seat_reason;
+pub(crate) use end::release_seat_reasons;
 
 use crate::{Orchestrator, UseCaseError, access::Caller, audit, tokens::sought};
 use qm_core::{

@@ -2,9 +2,9 @@
 //!
 //! The ledger says what is wanted; `qm-store-sync` makes the Store agree; here the targets follow what it reports.
 
-use crate::{Orchestrator, devices::release_seat_reason};
+use crate::{Orchestrator, devices::release_seat_reasons};
 use qm_core::{
-    AppId, JobId, SeatId, Timestamp,
+    AppId, JobId, SeatId, TargetId, Timestamp,
     app::{App, LicenseKind},
     deployment::{Intent, Target, TargetError, TargetState},
     job::JobKind,
@@ -12,7 +12,7 @@ use qm_core::{
 };
 use qm_db::{DbError, Tx, jobs, jobs::NewJob, run, seats, targets};
 use qm_engine::deployment::moved;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// How many waiting targets are moved in one transaction.
 const CHUNK: u32 = 500;
@@ -85,20 +85,36 @@ impl Orchestrator {
         target: &Target,
         now: Timestamp,
     ) -> Result<bool, DbError> {
-        match (target.intent, target.state) {
-            (Intent::Uninstall, TargetState::Removed) => self.release_installs(tx, target, now).await,
-            (Intent::Required, TargetState::Failed | TargetState::Cancelled | TargetState::NotApplicable) => {
-                release_seat_reason(
-                    tx,
-                    now,
-                    &self.rng,
-                    target,
-                    "the deployment ended without an installation",
-                )
-                .await
-            }
-            _ => Ok(false),
+        self.settle_seats(tx, &[target], now).await
+    }
+
+    async fn settle_seats(&self, tx: &mut Tx, targets: &[&Target], now: Timestamp) -> Result<bool, DbError> {
+        let ended: Vec<_> = targets.iter().filter(|t| gave_up(t)).map(|t| t.id).collect();
+        let mut enqueued = false;
+        if !ended.is_empty() {
+            let why = "the deployment ended without an installation";
+            enqueued = release_seat_reasons(tx, now, &self.rng, &ended, why).await?;
         }
+        for removal in targets.iter().filter(|t| t.state == TargetState::Removed) {
+            enqueued |= self.release_installs(tx, removal, now).await?;
+        }
+        Ok(enqueued)
+    }
+
+    /// Moves targets out of the states they are expected in, and gives back the seats of those that end. Answers with those
+    /// that were moved; each may be given once.
+    pub(crate) async fn move_targets(
+        &self,
+        tx: &mut Tx,
+        changes: &[(Target, TargetState)],
+        now: Timestamp,
+    ) -> Result<HashSet<TargetId>, DbError> {
+        let pairs: Vec<_> = changes.iter().map(|(target, before)| (target, *before)).collect();
+        let moved = targets::update_many(tx, &pairs).await?;
+        let ended = |target: &&Target| target.state.is_final() && moved.contains(&target.id);
+        let ended: Vec<_> = changes.iter().map(|(target, _)| target).filter(ended).collect();
+        self.settle_seats(tx, &ended, now).await?;
+        Ok(moved)
     }
 
     /// The installations on this device were the reasons; they are gone with the app.
@@ -106,16 +122,13 @@ impl Orchestrator {
         let Some(seat) = seats::find(tx, removal.app_id, &removal.upn).await? else {
             return Ok(false);
         };
-        let mut enqueued = false;
+        let mut installs = Vec::new();
         for id in seats::reasons_of(tx, seat.id).await? {
-            let Some(install) = targets::find(tx, id).await? else {
-                continue;
-            };
-            if install.device_id == removal.device_id && install.state.is_final() {
-                enqueued |= release_seat_reason(tx, now, &self.rng, &install, "the app was removed").await?;
-            }
+            let install = targets::find(tx, id).await?;
+            let here = |t: &Target| t.device_id == removal.device_id && t.state.is_final();
+            installs.extend(install.filter(here).map(|_| id));
         }
-        Ok(enqueued)
+        release_seat_reasons(tx, now, &self.rng, &installs, "the app was removed").await
     }
 
     /// Enqueues background work for an app.
@@ -155,21 +168,25 @@ impl Orchestrator {
         let upns: Vec<_> = users(&waiting);
         let held = seats::find_many(tx, app_id, &upns).await?;
         let by_user: HashMap<&str, &Seat> = held.iter().map(|seat| (seat.upn.as_str(), seat)).collect();
-        let mut count = 0;
-        for target in &waiting {
-            let Some(seat) = by_user.get(target.upn.as_str()) else {
-                continue;
-            };
-            let Some(after) = follow(target, seat, now) else {
-                continue;
-            };
-            if targets::update(tx, &after, target.state).await? {
-                count += 1;
-                self.settle_seat(tx, &after, now).await?;
-            }
-        }
-        Ok(count)
+        let changes: Vec<_> = waiting
+            .iter()
+            .filter_map(|target| {
+                let seat = by_user.get(target.upn.as_str())?;
+                Some((follow(target, seat, now)?, target.state))
+            })
+            .collect();
+        Ok(self.move_targets(tx, &changes, now).await?.len() as u64)
     }
+}
+
+/// Whether an installation that needed a seat came to nothing.
+fn gave_up(target: &Target) -> bool {
+    let ended = [
+        TargetState::Failed,
+        TargetState::Cancelled,
+        TargetState::NotApplicable,
+    ];
+    target.intent == Intent::Required && ended.contains(&target.state)
 }
 
 fn follow(target: &Target, seat: &Seat, now: Timestamp) -> Option<Target> {

@@ -8,16 +8,8 @@ use crate::{
     param::{Rows, params},
     sql::sql,
 };
-use qm_core::{AppId, SeatId, TargetId, seat::Seat};
-
-/// A seat that lost a reason.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Released {
-    /// The seat.
-    pub seat_id: SeatId,
-    /// How many reasons it has left; with none it can be given back.
-    pub remaining: i64,
-}
+use qm_core::{AppId, SeatId, TargetId, Timestamp, seat::Seat};
+use std::collections::BTreeSet;
 
 /// Notes that a target needs a seat; noting it again changes nothing.
 pub async fn add_reason(tx: &mut Tx, seat: SeatId, target: TargetId) -> Result<(), DbError> {
@@ -47,16 +39,28 @@ pub async fn reasons_of(conn: &mut Conn, seat: SeatId) -> Result<Vec<TargetId>, 
         .await
 }
 
-/// A target needs no seat any more: removes it as a reason and tells what is left of the seat it had, if it had one.
-/// Of several transactions that release the last reasons at the same time exactly one sees that none is left.
-pub async fn release(tx: &mut Tx, target: TargetId) -> Result<Option<Released>, DbError> {
-    let held = tx
-        .optional(&LOCK_OF_TARGET, params![target], |row| row.get("id"))
+/// Targets need no seat any more: removes them as reasons. Seats that are left without any are to be given back from now
+/// on; answers with their apps. Of several transactions that release the last reasons at the same time exactly one sees
+/// that none is left.
+pub async fn release(
+    tx: &mut Tx,
+    targets: &[TargetId],
+    why: &str,
+    at: Timestamp,
+) -> Result<BTreeSet<AppId>, DbError> {
+    let targets = || Rows::of(targets.iter().map(|id| (*id,)));
+    let held: Vec<SeatId> = tx
+        .all(&LOCK_OF_TARGETS, params![targets()], |row| row.get("id"))
         .await?;
-    let Some(seat_id) = held else { return Ok(None) };
-    tx.execute(&REMOVE, params![target]).await?;
-    let remaining = tx.one(&COUNT, params![seat_id], |row| row.get("n")).await?;
-    Ok(Some(Released { seat_id, remaining }))
+    if held.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    tx.execute(&REMOVE, params![targets()]).await?;
+    let held = Rows::of(held.iter().map(|id| (*id,)));
+    let apps = tx
+        .all(&GIVE_BACK, params![why, at, held], |row| row.get("app_id"))
+        .await?;
+    Ok(apps.into_iter().collect())
 }
 
 /// At most `limit` seats of an app that are held or being assigned without any reason, the oldest first.
@@ -67,13 +71,15 @@ pub async fn without_reason(conn: &mut Conn, app: AppId, limit: u32) -> Result<V
 sql! {
     columns COLUMNS;
     LOCK = "SELECT id FROM seats WHERE id IN (SELECT given.id FROM {rows $1 id blob}) ORDER BY id {for_update}";
-    LOCK_OF_TARGET = "SELECT id FROM seats WHERE id IN (SELECT seat_id FROM seat_reasons WHERE target_id = $1) \
-        {for_update}";
+    LOCK_OF_TARGETS = "SELECT s.id FROM seats s WHERE s.id IN (SELECT r.seat_id FROM seat_reasons r \
+          WHERE r.target_id IN (SELECT given.id FROM {rows $1 id blob})) ORDER BY s.id {for_update}";
     ADD = "INSERT INTO seat_reasons (seat_id, target_id) SELECT given.seat_id, given.target_id \
         FROM {rows $1 seat_id blob, target_id blob} WHERE TRUE ON CONFLICT (seat_id, target_id) DO NOTHING";
     REASONS_OF = "SELECT target_id FROM seat_reasons WHERE seat_id = $1 ORDER BY target_id";
-    REMOVE = "DELETE FROM seat_reasons WHERE target_id = $1";
-    COUNT = "SELECT count(*) AS n FROM seat_reasons WHERE seat_id = $1";
+    REMOVE = "DELETE FROM seat_reasons WHERE target_id IN (SELECT given.id FROM {rows $1 id blob})";
+    GIVE_BACK = "UPDATE seats SET state = 'reclaiming', reason = $1, since = $2, attempts = 0 \
+        WHERE id IN (SELECT given.id FROM {rows $3 id blob}) AND state IN ('assigning', 'assigned') \
+          AND NOT EXISTS (SELECT 1 FROM seat_reasons r WHERE r.seat_id = seats.id) RETURNING app_id";
     WITHOUT_REASON = "SELECT {columns} FROM seats WHERE app_id = $1 AND state IN ('assigning', 'assigned') \
         AND NOT EXISTS (SELECT 1 FROM seat_reasons r WHERE r.seat_id = seats.id) ORDER BY since, id LIMIT $2";
 }

@@ -74,14 +74,16 @@ pub async fn claim_seats(
 }
 
 sql! {
-    INSERT_SELECTED = "INSERT INTO targets (id, deployment_id, app_id, intent, context, device_id, upn, state, open, \
+    columns "kind, state, open, error, package_id, deadline";
+    INSERT_SELECTED = "WITH judged AS MATERIALIZED (SELECT {columns given} FROM {rows $12 kind text, state text, \
+          open boolean, error text, package_id blob, deadline bigint}) \
+        INSERT INTO targets (id, deployment_id, app_id, intent, context, device_id, upn, state, open, \
           attempts, error, package_id, license_accepted, not_before, deadline, updated_at) \
-        SELECT {uuid_v7 $8}, $4, $5, $6, $7, d.id, d.upn, coalesce(given.state, $9), coalesce(given.open, TRUE), \
-          0, given.error, given.package_id, FALSE, NULL, \
-          CASE WHEN given.kind IS NULL THEN $10 ELSE given.deadline END, $8 \
+        SELECT {uuid_v7 $8}, $4, $5, $6, $7, d.id, d.upn, coalesce(judged.state, $9), coalesce(judged.open, TRUE), \
+          0, judged.error, judged.package_id, FALSE, NULL, \
+          CASE WHEN judged.kind IS NULL THEN $10 ELSE judged.deadline END, $8 \
         FROM {selected} JOIN devices d ON d.id = selected.id \
-        LEFT JOIN {rows $12 kind text, state text, open boolean, error text, package_id blob, deadline bigint} \
-          ON given.kind = {kind d} \
+        LEFT JOIN judged ON judged.kind = {kind d} \
         WHERE d.state <> 'ended' AND d.id NOT IN (SELECT given.id FROM {rows $11 id blob})";
     COUNT_NEW = "SELECT state, count(*) AS n FROM targets WHERE deployment_id = $1 GROUP BY state";
     CLAIM = "INSERT INTO seats (id, app_id, upn, state, reason, since, attempts) \

@@ -4,10 +4,7 @@ use qm_core::{
     deployment::TargetState,
     seat::{Seat, SeatState},
 };
-use qm_db::{
-    Db, seats,
-    seats::{Released, SeatFilter},
-};
+use qm_db::{Db, Tx, seats, seats::SeatFilter};
 use std::collections::BTreeMap;
 
 const ANN: &str = "ann@contoso.example";
@@ -161,24 +158,20 @@ async fn a_seat_is_free_when_its_last_reason_is_gone() {
                 seats::without_reason(tx, app, 10).await.unwrap(),
                 std::slice::from_ref(&idle)
             );
-            let released = seats::release(tx, one).await.unwrap();
-            assert_eq!(
-                released,
-                Some(Released {
-                    seat_id: seat.id,
-                    remaining: 1
-                })
-            );
-            assert_eq!(seats::release(tx, one).await.unwrap(), None);
-            let released = seats::release(tx, two).await.unwrap();
-            assert_eq!(
-                released,
-                Some(Released {
-                    seat_id: seat.id,
-                    remaining: 0
-                })
-            );
-            assert_eq!(seats::without_reason(tx, app, 10).await.unwrap().len(), 2);
+            let release = async |tx: &mut Tx, targets: &[_]| {
+                let apps = seats::release(tx, targets, "nobody needs it", at(9))
+                    .await
+                    .unwrap();
+                let left = seats::find_by_id(tx, seat.id).await.unwrap().unwrap();
+                (apps.into_iter().collect::<Vec<_>>(), left.state, left.reason)
+            };
+            let (apps, state, _) = release(tx, &[one]).await;
+            assert_eq!((apps, state), (vec![], seat.state), "another reason is left");
+            assert_eq!(release(tx, &[one]).await.0, []);
+            let given_back = (vec![app], SeatState::Reclaiming, "nobody needs it".to_owned());
+            assert_eq!(release(tx, &[two, one]).await, given_back);
+            assert_eq!(release(tx, &[two]).await.0, []);
+            assert_eq!(seats::without_reason(tx, app, 10).await.unwrap(), [idle.clone()]);
         })
         .await;
     })
@@ -202,19 +195,16 @@ async fn of_two_that_release_a_seat_at_once_exactly_one_is_the_last() {
         let release = |target| {
             let db = db.clone();
             tokio::spawn(async move {
-                let released: Result<Option<Released>, qm_db::DbError> =
-                    qm_db::run!(db, "test.release", |tx| {
-                        let released = seats::release(tx, target).await?;
-                        tokio::task::yield_now().await;
-                        Ok(released)
-                    });
-                released.unwrap().unwrap().remaining
+                let released: Result<bool, qm_db::DbError> = qm_db::run!(db, "test.release", |tx| {
+                    let apps = seats::release(tx, &[target], "gone", NOON).await?;
+                    tokio::task::yield_now().await;
+                    Ok(!apps.is_empty())
+                });
+                released.unwrap()
             })
         };
         let (one, two) = tokio::join!(release(targets[0].id), release(targets[1].id));
-        let mut remaining = [one.unwrap(), two.unwrap()];
-        remaining.sort_unstable();
-        assert_eq!(remaining, [0, 1], "{NOON}");
+        assert!(one.unwrap() != two.unwrap(), "exactly one gives it back");
     })
     .await;
 }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     Caller, Orchestrator, UseCaseError, audit,
-    devices::release_seat_reason,
+    devices::release_seat_reasons,
     materials::{Catalogue, profile},
 };
 use qm_core::{
@@ -17,6 +17,7 @@ use qm_core::{
 };
 use qm_db::{DbError, Tx, apps, deployments, devices, run, targets};
 use qm_engine::deployment::{moved, renewed};
+use std::collections::{HashMap, HashSet};
 
 /// What an administrator does to a deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,10 +100,11 @@ impl Orchestrator {
     async fn pause(&self, tx: &mut Tx, deployment: &Deployment, now: Timestamp) -> Result<(), DbError> {
         deployments::set_state(tx, deployment.id, DeploymentState::Paused).await?;
         let why = "the deployment is paused";
-        for target in all(tx, deployment.id, &[TargetState::AwaitingSeat]).await? {
-            release_seat_reason(tx, now, &self.rng, &target, why).await?;
-        }
-        Ok(())
+        let waiting = all(tx, deployment.id, &[TargetState::AwaitingSeat]).await?;
+        let waiting: Vec<_> = waiting.iter().map(|target| target.id).collect();
+        release_seat_reasons(tx, now, &self.rng, &waiting, why)
+            .await
+            .map(|_| ())
     }
 
     async fn resume(&self, tx: &mut Tx, deployment: &Deployment, now: Timestamp) -> Result<(), DbError> {
@@ -152,37 +154,38 @@ impl Orchestrator {
     ) -> Result<Vec<Target>, DbError> {
         let ids: Vec<_> = given_up.iter().map(|target| target.device_id).collect();
         let enrolled = devices::by_ids(tx, &ids).await?;
+        let enrolled: HashMap<_, _> = enrolled.iter().map(|device| (device.id, device)).collect();
         let busy = targets::live_of_app(tx, app.id, &ids).await?;
+        let busy: HashSet<_> = busy.iter().map(|target| target.device_id).collect();
         let mut catalogue = Catalogue::default();
         let mut again = Vec::new();
-        for target in given_up {
-            let Some(device) = enrolled.iter().find(|device| device.id == target.device_id) else {
+        for target in given_up
+            .iter()
+            .filter(|t| !is_overtaken(t) && !busy.contains(&t.device_id))
+        {
+            let Some((device, planned)) = enrolled.get(&target.device_id).zip(afresh(target, now)) else {
                 continue;
             };
-            let taken = is_overtaken(target) || busy.iter().any(|other| other.device_id == target.device_id);
-            let Some(planned) = moved(target, TargetState::Planned, now).filter(|_| !taken) else {
-                continue;
-            };
-            let planned = Target {
-                attempts: 0,
-                error: None,
-                license_accepted: false,
-                ..planned
-            };
-            if !targets::update(tx, &planned, target.state).await? {
-                continue;
-            }
             let verdict = super::verdict(tx, &mut catalogue, app, &planned, profile(device)).await?;
-            let Some(next) = verdict.state().and_then(|state| moved(&planned, state, now)) else {
-                again.push(planned);
-                continue;
-            };
-            let next = verdict.dress(next);
-            targets::update(tx, &next, TargetState::Planned).await?;
-            again.push(next);
+            let next = verdict.state().and_then(|state| moved(&planned, state, now));
+            let next = next.map_or(planned, |next| verdict.dress(next));
+            again.push((next, target.state));
         }
-        Ok(again)
+        let moved = self.move_targets(tx, &again, now).await?;
+        again.retain(|(target, _)| moved.contains(&target.id));
+        Ok(again.into_iter().map(|(target, _)| target).collect())
     }
+}
+
+/// The target as if it had just come into being.
+fn afresh(target: &Target, now: Timestamp) -> Option<Target> {
+    let planned = moved(target, TargetState::Planned, now)?;
+    Some(Target {
+        attempts: 0,
+        error: None,
+        license_accepted: false,
+        ..planned
+    })
 }
 
 impl Control {
@@ -208,16 +211,18 @@ impl Control {
 /// Who asks for a retry waits for none: what is spaced out is due at once. The targets that background work is to look at
 /// now.
 async fn hurry(tx: &mut Tx, deployment: &Deployment, now: Timestamp) -> Result<Vec<Target>, DbError> {
-    for target in all(tx, deployment.id, &[TargetState::Queued]).await? {
-        if target.not_before.is_some() {
-            let due = Target {
-                not_before: None,
-                attempts: 0,
-                ..renewed(&target, now)
-            };
-            targets::update(tx, &due, target.state).await?;
-        }
-    }
+    let queued = all(tx, deployment.id, &[TargetState::Queued]).await?;
+    let due: Vec<_> = queued
+        .iter()
+        .filter(|target| target.not_before.is_some())
+        .map(|target| Target {
+            not_before: None,
+            attempts: 0,
+            ..renewed(target, now)
+        })
+        .collect();
+    let pairs: Vec<_> = due.iter().map(|target| (target, target.state)).collect();
+    targets::update_many(tx, &pairs).await?;
     all(
         tx,
         deployment.id,

@@ -97,15 +97,7 @@ impl Orchestrator {
                 (Target { error, ..target }, before)
             })
             .collect();
-        let pairs: Vec<_> = cancelled
-            .iter()
-            .map(|(target, before)| (target, *before))
-            .collect();
-        let done = targets::update_many(tx, &pairs).await?;
-        for (target, _) in cancelled.iter().filter(|(target, _)| done.contains(&target.id)) {
-            self.settle_seat(tx, target, now).await?;
-        }
-        Ok(())
+        self.move_targets(tx, &cancelled, now).await.map(|_| ())
     }
 
     /// Claims seats and enqueues the work that the targets wait for.

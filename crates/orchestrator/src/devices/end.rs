@@ -2,18 +2,15 @@
 
 use crate::{Orchestrator, audit};
 use qm_core::{
-    AppId, JobId, PageRequest, Rng, Timestamp,
+    AppId, JobId, PageRequest, Rng, TargetId, Timestamp,
     deployment::{Target, TargetError, TargetState},
     device::{Device, EndReason},
     job::JobKind,
-    seat::{Seat, SeatState},
+    seat::Seat,
 };
 use qm_db::{
-    DbError, Tx, certificates, commands, devices, jobs,
-    jobs::NewJob,
-    seats,
-    seats::{Released, SeatFilter},
-    sessions, targets,
+    DbError, Tx, certificates, commands, devices, jobs, jobs::NewJob, seats, seats::SeatFilter, sessions,
+    targets,
 };
 use qm_engine::deployment::moved;
 use serde_json::json;
@@ -43,33 +40,20 @@ impl Orchestrator {
     }
 }
 
-/// A target needs no seat any more: takes it away as a reason. A seat that is left without any is to be given back, and
-/// a job is enqueued for that; answers whether one was.
-pub(crate) async fn release_seat_reason(
+/// Targets need no seat any more: takes them away as reasons. Seats that are left without any are to be given back, and
+/// jobs are enqueued for that; answers whether one was.
+pub(crate) async fn release_seat_reasons(
     tx: &mut Tx,
     now: Timestamp,
     rng: &Rng,
-    target: &Target,
+    targets: &[TargetId],
     why: &str,
 ) -> Result<bool, DbError> {
-    let Some(Released {
-        seat_id,
-        remaining: 0,
-    }) = seats::release(tx, target.id).await?
-    else {
-        return Ok(false);
-    };
-    let Some(seat) = seats::find_by_id(tx, seat_id).await? else {
-        return Ok(false);
-    };
-    if !matches!(seat.state, SeatState::Assigning | SeatState::Assigned) {
-        return Ok(false);
+    let apps = seats::release(tx, targets, why, now).await?;
+    for app in &apps {
+        jobs::enqueue(tx, &seats_job(*app, now, rng)).await?;
     }
-    let moved = seats::set_state(tx, seat.id, seat.state, SeatState::Reclaiming, why, now).await?;
-    if moved {
-        jobs::enqueue(tx, &seats_job(seat.app_id, now, rng)).await?;
-    }
-    Ok(moved)
+    Ok(!apps.is_empty())
 }
 
 fn seats_job(app: AppId, now: Timestamp, rng: &Rng) -> NewJob {
@@ -127,9 +111,8 @@ async fn release_seats(tx: &mut Tx, device: &Device, now: Timestamp, rng: &Rng) 
     loop {
         let held = seats::list(tx, &filter, page).await?;
         for seat in &held.items {
-            for target in reasons_from(tx, seat, device).await? {
-                enqueued |= release_seat_reason(tx, now, rng, &target, &why).await?;
-            }
+            let reasons = reasons_from(tx, seat, device).await?;
+            enqueued |= release_seat_reasons(tx, now, rng, &reasons, &why).await?;
         }
         match held.next {
             None => return Ok(enqueued),
@@ -138,14 +121,11 @@ async fn release_seats(tx: &mut Tx, device: &Device, now: Timestamp, rng: &Rng) 
     }
 }
 
-async fn reasons_from(tx: &mut Tx, seat: &Seat, device: &Device) -> Result<Vec<Target>, DbError> {
+async fn reasons_from(tx: &mut Tx, seat: &Seat, device: &Device) -> Result<Vec<TargetId>, DbError> {
     let mut found = Vec::new();
     for id in seats::reasons_of(tx, seat.id).await? {
-        found.extend(
-            targets::find(tx, id)
-                .await?
-                .filter(|target| target.device_id == device.id),
-        );
+        let target = targets::find(tx, id).await?;
+        found.extend(target.filter(|target| target.device_id == device.id).map(|_| id));
     }
     Ok(found)
 }

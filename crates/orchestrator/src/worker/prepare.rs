@@ -112,11 +112,8 @@ impl Orchestrator {
             }
             changes.push(after);
         }
-        let pairs: Vec<(&Target, TargetState)> = changes.iter().map(|t| (t, TargetState::Planned)).collect();
-        targets::update_many(tx, &pairs).await?;
-        for refused in changes.iter().filter(|t| t.state == TargetState::NotApplicable) {
-            self.settle_seat(tx, refused, now).await?;
-        }
+        let changes: Vec<_> = changes.into_iter().map(|t| (t, TargetState::Planned)).collect();
+        self.move_targets(tx, &changes, now).await?;
         if !claims.is_empty() {
             self.claim_seats(tx, &claims, now).await?;
             self.enqueue(tx, JobKind::Seats, app.id, now).await?;

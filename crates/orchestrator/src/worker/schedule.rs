@@ -124,15 +124,13 @@ impl Orchestrator {
     /// Targets whose state has lasted too long are given up.
     async fn close_overdue(&self, now: Timestamp) -> Result<(), DbError> {
         run!(self.db, "target.overdue", |tx| {
-            for target in targets::overdue(tx, now, BATCH).await? {
-                let Some(after) = on_deadline(&target, now).target else {
-                    continue;
-                };
-                if targets::update(tx, &after, target.state).await? {
-                    self.settle_seat(tx, &after, now).await?;
-                }
-            }
-            Ok::<_, DbError>(())
+            let overdue = targets::overdue(tx, now, BATCH).await?;
+            let given_up = overdue
+                .iter()
+                .filter_map(|target| Some((on_deadline(target, now).target?, target.state)));
+            self.move_targets(tx, &given_up.collect::<Vec<_>>(), now)
+                .await
+                .map(|_| ())
         })
     }
 
