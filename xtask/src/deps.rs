@@ -14,7 +14,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("qm-pki", &[]),
     ("qm-db", &[]),
     ("qm-content", &[]),
-    ("qm-store-client", &[]),
+    ("qm-store-model", &[]),
+    ("qm-store-client", &["qm-store-model"]),
     ("qm-csp", &["qm-syncml"]),
     ("qm-engine", &["qm-syncml", "qm-csp"]),
     (

@@ -38,7 +38,7 @@ pub use digest::Sha256;
 pub use failures::FailureLimit;
 pub use hresult::HResult;
 pub use id::*;
-pub use page::{Page, PageRequest};
+pub use page::{BadPage, Page, PageRequest};
 pub use rng::Rng;
 pub use secret::Secret;
 pub use time::{Clock, Timestamp};

@@ -13,15 +13,19 @@ mod archive;
 mod content;
 mod csp;
 mod enrollment;
+mod names;
 mod package;
 mod session;
+mod store;
 mod syncml;
 
 pub use content::{content_headers, content_link};
 pub use csp::{app_inventory, ddf, device_values, locuri};
 pub use enrollment::{csr, soap};
+pub use names::names;
 pub use package::{license, package, package_parts};
 pub use session::session;
+pub use store::{store_answer, store_dates, store_token};
 pub use syncml::{syncml_wbxml, syncml_xml};
 
 /// Breaks a promise by panicking, or returns.
@@ -37,10 +41,14 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("device_values", device_values),
     ("license", license),
     ("locuri", locuri),
+    ("names", names),
     ("package", package),
     ("package_parts", package_parts),
     ("session", session),
     ("soap", soap),
+    ("store_answer", store_answer),
+    ("store_dates", store_dates),
+    ("store_token", store_token),
     ("syncml_wbxml", syncml_wbxml),
     ("syncml_xml", syncml_xml),
 ];

@@ -1,6 +1,7 @@
 //! How often and when an attempt is repeated, and how long a host that asked for patience is left alone.
 
 use qm_core::{Rng, Timestamp};
+use qm_store_model::dates::LONGEST_WAIT;
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -136,8 +137,6 @@ impl Hold {
     }
 }
 
-/// What a host may ask for at most; more is not believed.
-pub(crate) const LONGEST_WAIT: Duration = Duration::from_hours(24);
 const SHORTEST_ATTEMPT: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

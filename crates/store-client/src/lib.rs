@@ -17,15 +17,9 @@ mod classify;
 mod client;
 mod config;
 mod content;
-mod dates;
 mod error;
-mod fault;
-mod hash;
 mod image;
-mod lenient;
-mod model;
 mod operation;
-mod package;
 mod paging;
 mod products;
 mod seats;
@@ -41,15 +35,13 @@ pub use client::{StoreClient, api_client, content_client};
 pub use config::{ConfigError, StoreConfig};
 pub use content::{Download, DownloadError, Resume, Validators};
 pub use error::{AnswerProblem, NotTheService, StoreError};
-pub use fault::{Conflict, Fault, Missing};
-pub use hash::decode_hash;
 pub use image::{Image, MAX_IMAGE_BYTES};
-pub use model::{
-    AlternateId, DistributionPolicy, InventoryEntry, InventoryStatus, License, LicenseType, LocalizedDetails,
-    ProductDetails, ProductImage, ProductKey, Seat, SeatState,
-};
 pub use operation::Operation;
-pub use package::{PackageArchitecture, PackageFormat, PackageSet, Platform, StorePackage};
 pub use paging::{InventoryQuery, Walk};
-pub use seats::{BulkResult, FailedSeat, MAX_BULK_USERS, SeatAction, Verdict};
-pub use token::TokenError;
+pub use qm_store_model::{
+    AlternateId, BulkResult, Conflict, DistributionPolicy, FailedSeat, Fault, InventoryEntry,
+    InventoryStatus, License, LicenseType, LocalizedDetails, Missing, PackageArchitecture, PackageFormat,
+    PackageSet, Platform, ProductDetails, ProductImage, ProductKey, Seat, SeatAction, SeatState,
+    StorePackage, TokenError, Verdict, decode_hash,
+};
+pub use seats::MAX_BULK_USERS;

@@ -2,11 +2,10 @@
 
 use crate::{
     AnswerProblem, InventoryEntry, LicenseType, Operation, ProductKey, RetryPolicy, StoreClient, StoreError,
-    dates,
-    lenient::{Fields, List},
     transport::Call,
 };
 use qm_core::Timestamp;
+use qm_store_model::{Page, dates};
 use reqwest::Method;
 use serde_json::Value;
 use std::{
@@ -146,12 +145,12 @@ impl StoreClient {
         let mut used = HashSet::new();
         let mut token = None;
         for page in 0..MAX_PAGES {
-            let answer = self
+            let (answer, date) = self
                 .page(listing, size, token.as_deref())
                 .await
                 .map_err(|error| (error, page == 0))?;
             if page == 0 {
-                walk.began_at = answer.date;
+                walk.began_at = date;
             }
             let found = answer.list.items.iter().any(enough);
             walk.items.extend(answer.list.items);
@@ -176,7 +175,7 @@ impl StoreClient {
         listing: &Listing<'_, T>,
         size: u32,
         token: Option<&str>,
-    ) -> Result<Page<T>, StoreError> {
+    ) -> Result<(Page<T>, Option<Timestamp>), StoreError> {
         let operation = listing.operation;
         let mut query = listing.query.clone();
         query.push(("maxResults", size.to_string()));
@@ -195,22 +194,10 @@ impl StoreClient {
         } else {
             AnswerProblem::NotAnObject
         };
-        let fields = Fields::of(&answer.json).ok_or(StoreError::BadAnswer { operation, problem })?;
-        // The exact text goes back, so it is not trimmed; a blank one ends the list.
-        let next = fields.get("continuationToken").and_then(Value::as_str);
-        let next = next.filter(|token| !token.trim().is_empty()).map(str::to_owned);
-        Ok(Page {
-            list: fields.list(listing.list, listing.read),
-            next,
-            date: answer.date,
-        })
+        let page = Page::read(&answer.json, listing.list, listing.read);
+        let page = page.ok_or(StoreError::BadAnswer { operation, problem })?;
+        Ok((page, answer.date))
     }
-}
-
-struct Page<T> {
-    list: List<T>,
-    next: Option<String>,
-    date: Option<Timestamp>,
 }
 
 fn inventory_listing(query: &InventoryQuery) -> Listing<'static, InventoryEntry> {

@@ -2,8 +2,9 @@
 
 use crate::{
     AnswerProblem, License, LocalizedDetails, Operation, PackageSet, ProductDetails, ProductKey, StoreClient,
-    StoreError, StorePackage, lenient::Fields, transport::Call,
+    StoreError, StorePackage, transport::Call,
 };
+use qm_store_model::lenient::Fields;
 use reqwest::Method;
 use serde_json::Value;
 

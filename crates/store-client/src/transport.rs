@@ -3,11 +3,12 @@
 use crate::{
     Class, Fault, NotTheService, Operation, Outcome, StoreClient, StoreError,
     answer::{self, Body},
-    backoff::{Backoff, LONGEST_WAIT},
-    classify, dates,
+    backoff::Backoff,
+    classify,
 };
 use base64::Engine as _;
 use qm_core::{Secret, Timestamp};
+use qm_store_model::dates;
 use reqwest::{Method, RequestBuilder, Response, header};
 use serde_json::Value;
 use std::{error::Error as _, time::Duration};
@@ -173,13 +174,8 @@ impl StoreClient {
     /// `Retry-After` in seconds or as a date; the date is by the clock of whoever answered.
     pub(crate) fn retry_after(&self, response: &Response) -> Option<Duration> {
         let text = header_text(response, &header::RETRY_AFTER)?;
-        let seconds = text.trim().parse().ok().map(Duration::from_secs);
-        let wait = seconds.or_else(|| {
-            let theirs = header_text(response, &header::DATE).and_then(|date| dates::read_http(&date));
-            let now = theirs.unwrap_or_else(|| self.inner.clock.now());
-            dates::read_http(&text).map(|date| date.since(now))
-        });
-        wait.map(|wait| wait.min(LONGEST_WAIT))
+        let theirs = header_text(response, &header::DATE).and_then(|date| dates::read_http(&date));
+        dates::retry_after(&text, theirs.unwrap_or_else(|| self.inner.clock.now()))
     }
 }
 

@@ -6,10 +6,9 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Path, Query, Request, rejection::JsonRejection},
 };
 use http::request::Parts;
-use qm_core::PageRequest;
+use qm_core::{BadPage, PageRequest};
 use qm_orchestrator::UseCaseError;
 use serde::de::DeserializeOwned;
-use uuid::Uuid;
 
 /// A JSON body.
 pub struct Body<T>(pub T);
@@ -61,25 +60,17 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Segment
 
 /// Checks `limit` and `cursor`.
 pub fn page(limit: Option<u32>, cursor: Option<&str>) -> Result<PageRequest, ApiError> {
-    let limit = limit.unwrap_or(100);
-    if !(1..=PageRequest::MAX_LIMIT).contains(&limit) {
-        return Err(invalid(
-            "limit",
-            format!("must be 1 to {}", PageRequest::MAX_LIMIT),
-        ));
-    }
-    let after = cursor.map(Uuid::parse_str).transpose();
-    let after = after.map_err(|_| {
-        invalid(
-            "cursor",
-            "take it from `next_cursor` of the page before".to_owned(),
-        )
-    })?;
-    Ok(PageRequest { limit, after })
-}
-
-fn invalid(field: &'static str, problem: String) -> ApiError {
-    UseCaseError::Invalid { field, problem }.into()
+    PageRequest::read(limit, cursor).map_err(|bad| {
+        let field = match bad {
+            BadPage::Limit => "limit",
+            BadPage::Cursor => "cursor",
+        };
+        UseCaseError::Invalid {
+            field,
+            problem: bad.to_string(),
+        }
+        .into()
+    })
 }
 
 #[cfg(test)]

@@ -1,13 +1,14 @@
 //! Dates of the service: ISO 8601 with any number of fractional digits and perhaps no zone.
 
 use qm_core::Timestamp;
+use std::time::Duration;
 use time::{
     OffsetDateTime, format_description::BorrowedFormatItem, format_description::well_known::Rfc2822,
     macros::format_description,
 };
 
 /// Reads a date; without a zone it is UTC. The year 1 stands for "never" and gives `None`, as does any other text.
-pub(crate) fn read(text: &str) -> Option<Timestamp> {
+pub fn read(text: &str) -> Option<Timestamp> {
     let text = text.trim().to_ascii_uppercase();
     let date = Timestamp::parse_rfc3339(&text)
         .or_else(|_| Timestamp::parse_rfc3339(&format!("{text}Z")))
@@ -16,18 +17,29 @@ pub(crate) fn read(text: &str) -> Option<Timestamp> {
 }
 
 /// Writes a date for `modifiedSince`: UTC, seven fractional digits.
-pub(crate) fn write(at: Timestamp) -> String {
+pub fn write(at: Timestamp) -> String {
     at.to_offset_date_time()
         .format(FORMAT)
         .unwrap_or_else(|_| at.to_string())
 }
 
 /// Reads a date of an HTTP header.
-pub(crate) fn read_http(text: &str) -> Option<Timestamp> {
+pub fn read_http(text: &str) -> Option<Timestamp> {
     OffsetDateTime::parse(text.trim(), &Rfc2822)
         .ok()
         .map(Timestamp::from_offset_date_time)
 }
+
+/// How long a `Retry-After` header asks to wait: seconds, or a date by the clock that says `now`. At most
+/// [`LONGEST_WAIT`]: more is not believed.
+pub fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
+    let seconds = text.trim().parse().ok().map(Duration::from_secs);
+    let wait = seconds.or_else(|| read_http(text).map(|date| date.since(now)));
+    wait.map(|wait| wait.min(LONGEST_WAIT))
+}
+
+/// What a host may ask for at most.
+pub const LONGEST_WAIT: Duration = Duration::from_hours(24);
 
 const FORMAT: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:7]Z");

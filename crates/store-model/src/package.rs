@@ -73,7 +73,8 @@ pub struct Platform {
 }
 
 impl Platform {
-    pub(crate) fn read(value: &Value) -> Option<Self> {
+    /// Reads a platform; one without a name is none.
+    pub fn read(value: &Value) -> Option<Self> {
         let fields = Fields::of(value)?;
         Some(Self {
             name: fields.text("platformName")?,
@@ -94,7 +95,8 @@ pub struct PackageSet {
 }
 
 impl PackageSet {
-    pub(crate) fn read(fields: Fields<'_>) -> Self {
+    /// Reads what there is.
+    pub fn read(fields: Fields<'_>) -> Self {
         Self {
             set_id: fields.text("packageSetId"),
             packages: fields.list("productPackages", StorePackage::read).items,
@@ -134,7 +136,8 @@ pub struct StorePackage {
 }
 
 impl StorePackage {
-    pub(crate) fn read(value: &Value) -> Option<Self> {
+    /// Reads a package with its frameworks; one without an id is none.
+    pub fn read(value: &Value) -> Option<Self> {
         Self::read_one(value, |fields| {
             fields
                 .list("frameworkDependencyPackages", Self::read_framework)
@@ -178,13 +181,12 @@ impl StorePackage {
             .as_ref()
             .or(self.identity_name.as_ref())
             .unwrap_or(&self.package_id);
-        let text = format!("{name}.{}", self.format.as_str().to_ascii_lowercase());
-        let safe: String = text
-            .chars()
-            .map(|c| if is_plain(c) { c } else { '_' })
-            .take(MAX_NAME)
-            .collect();
-        safe.trim_start_matches('.').to_owned()
+        let stem = plain(name.trim_start_matches('.'), MAX_STEM);
+        let stem = if stem.is_empty() { "package" } else { &stem };
+        match plain(&self.format.as_str().to_ascii_lowercase(), MAX_EXTENSION) {
+            extension if extension.is_empty() => stem.to_owned(),
+            extension => format!("{stem}.{extension}"),
+        }
     }
 
     /// The version as told, else the one inside the full name.
@@ -194,11 +196,18 @@ impl StorePackage {
     }
 }
 
+/// The beginning of a text with `_` for what a file name should not have.
+fn plain(text: &str, length: usize) -> String {
+    let safe = |c| if is_plain(c) { c } else { '_' };
+    text.chars().map(safe).take(length).collect()
+}
+
 fn is_plain(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '~')
 }
 
-const MAX_NAME: usize = 200;
+const MAX_STEM: usize = 180;
+const MAX_EXTENSION: usize = 19;
 
 #[cfg(test)]
 mod tests {
@@ -256,6 +265,11 @@ mod tests {
         assert_eq!(package.file_name(), "_.._etc_pass_wd.appxbundle");
         package.identity_name = None;
         assert_eq!(package.file_name(), "p1-X64-Ia64.appxbundle");
+        package.package_id = "x".repeat(500);
+        assert!(package.file_name().ends_with("x.appxbundle"));
+        "..".clone_into(&mut package.package_id);
+        package.format = PackageFormat::read("");
+        assert_eq!(package.file_name(), "package");
     }
 
     #[test]

@@ -65,7 +65,7 @@ pub enum Conflict {
 
 impl Fault {
     /// Reads what there is; a body that is no JSON object gives the status alone.
-    pub(crate) fn read(status: u16, body: &[u8]) -> Self {
+    pub fn read(status: u16, body: &[u8]) -> Self {
         let text = body.strip_prefix(BOM).unwrap_or(body);
         let json = serde_json::from_slice::<Value>(text)
             .ok()
@@ -114,12 +114,12 @@ impl Fault {
     }
 
     /// Whether the service says in words that all seats are taken. It documents no such answer.
-    pub(crate) fn tells_no_seats(&self) -> bool {
+    pub fn tells_no_seats(&self) -> bool {
         self.texts().any(|text| tells_no_seats(&text))
     }
 
     /// The said reason as an addition to a sentence.
-    pub(crate) fn for_people(&self) -> String {
+    pub fn for_people(&self) -> String {
         let parts: Vec<_> = [&self.reason, &self.message, &self.parameter, &self.details]
             .into_iter()
             .flatten()

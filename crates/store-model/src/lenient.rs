@@ -6,24 +6,26 @@ use qm_core::{Timestamp, Version};
 use serde_json::{Map, Value};
 
 /// An object whose names are compared without case.
-#[derive(Clone, Copy)]
-pub(crate) struct Fields<'a>(&'a Map<String, Value>);
+#[derive(Debug, Clone, Copy)]
+pub struct Fields<'a>(&'a Map<String, Value>);
 
 /// What was read of a list.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct List<T> {
-    pub(crate) items: Vec<T>,
+pub struct List<T> {
+    /// The elements that could be read.
+    pub items: Vec<T>,
     /// Elements that could not be read.
-    pub(crate) skipped: usize,
+    pub skipped: usize,
 }
 
 impl<'a> Fields<'a> {
-    pub(crate) fn of(value: &'a Value) -> Option<Self> {
+    /// The fields of an object; `None` for every other value.
+    pub fn of(value: &'a Value) -> Option<Self> {
         value.as_object().map(Self)
     }
 
     /// The value under a name, given in camelCase: the exact spelling wins over others.
-    pub(crate) fn get(self, name: &str) -> Option<&'a Value> {
+    pub fn get(self, name: &str) -> Option<&'a Value> {
         let other = || {
             self.0
                 .iter()
@@ -36,32 +38,32 @@ impl<'a> Fields<'a> {
     }
 
     /// A text that is not blank, trimmed. A number counts as its text.
-    pub(crate) fn text(self, name: &str) -> Option<String> {
+    pub fn text(self, name: &str) -> Option<String> {
         self.get(name).and_then(text)
     }
 
     /// A whole number, or its text.
-    pub(crate) fn int(self, name: &str) -> Option<i64> {
+    pub fn int(self, name: &str) -> Option<i64> {
         self.get(name).and_then(int)
     }
 
     /// A size: never negative.
-    pub(crate) fn size(self, name: &str) -> Option<u64> {
+    pub fn size(self, name: &str) -> Option<u64> {
         self.int(name).and_then(|number| u64::try_from(number).ok())
     }
 
     /// A date; "never" counts as absent.
-    pub(crate) fn date(self, name: &str) -> Option<Timestamp> {
+    pub fn date(self, name: &str) -> Option<Timestamp> {
         self.get(name)?.as_str().and_then(dates::read)
     }
 
     /// An object.
-    pub(crate) fn object(self, name: &str) -> Option<Self> {
+    pub fn object(self, name: &str) -> Option<Self> {
         self.get(name).and_then(Self::of)
     }
 
     /// A version: an object of four numbers, or its dotted text.
-    pub(crate) fn version(self, name: &str) -> Option<Version> {
+    pub fn version(self, name: &str) -> Option<Version> {
         let value = self.get(name)?;
         let Some(parts) = Self::of(value) else {
             return value.as_str()?.parse().ok();
@@ -76,7 +78,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A list; absent and `null` count as empty.
-    pub(crate) fn list<T>(self, name: &str, read: impl Fn(&'a Value) -> Option<T>) -> List<T> {
+    pub fn list<T>(self, name: &str, read: impl Fn(&'a Value) -> Option<T>) -> List<T> {
         let values = self
             .get(name)
             .and_then(Value::as_array)
@@ -94,12 +96,13 @@ impl<'a> Fields<'a> {
     }
 
     /// A list of texts.
-    pub(crate) fn texts(self, name: &str) -> Vec<String> {
+    pub fn texts(self, name: &str) -> Vec<String> {
         self.list(name, text).items
     }
 }
 
-pub(crate) fn text(value: &Value) -> Option<String> {
+/// A text that is not blank, trimmed. A number counts as its text.
+pub fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
         Value::Number(number) => Some(number.to_string()),
@@ -107,7 +110,8 @@ pub(crate) fn text(value: &Value) -> Option<String> {
     }
 }
 
-pub(crate) fn int(value: &Value) -> Option<i64> {
+/// A whole number, or its text.
+pub fn int(value: &Value) -> Option<i64> {
     match value {
         // Beyond 63 bits it stands for "without limit" and stays the largest number.
         Value::Number(number) => number

@@ -79,7 +79,8 @@ pub struct ProductKey {
 }
 
 impl ProductKey {
-    pub(crate) fn read(fields: Fields<'_>) -> Option<Self> {
+    /// Reads `productKey` of what is about a product.
+    pub fn read(fields: Fields<'_>) -> Option<Self> {
         let key = fields.object("productKey")?;
         Some(Self {
             product_id: key.text("productId")?,
@@ -117,7 +118,8 @@ pub struct InventoryEntry {
 }
 
 impl InventoryEntry {
-    pub(crate) fn read(value: &Value) -> Option<Self> {
+    /// Reads an entry; one without a key is none.
+    pub fn read(value: &Value) -> Option<Self> {
         let fields = Fields::of(value)?;
         Some(Self {
             key: ProductKey::read(fields)?,
@@ -176,7 +178,8 @@ pub struct ProductDetails {
 }
 
 impl ProductDetails {
-    pub(crate) fn read(fields: Fields<'_>) -> Self {
+    /// Reads what there is.
+    pub fn read(fields: Fields<'_>) -> Self {
         Self {
             product_type: fields.text("productType"),
             application_type: fields.text("applicationType"),
@@ -216,7 +219,8 @@ pub struct LocalizedDetails {
 }
 
 impl LocalizedDetails {
-    pub(crate) fn read(fields: Fields<'_>) -> Self {
+    /// Reads what there is.
+    pub fn read(fields: Fields<'_>) -> Self {
         let publisher = fields.object("publisher");
         Self {
             language: fields.text("language"),
@@ -274,7 +278,8 @@ pub struct License {
 }
 
 impl License {
-    pub(crate) fn read(fields: Fields<'_>) -> Option<Self> {
+    /// Reads a license; one without its text is none.
+    pub fn read(fields: Fields<'_>) -> Option<Self> {
         let blob: String = fields.text("licenseBlob")?.split_whitespace().collect();
         Some(Self {
             blob: Secret::new(blob),
@@ -299,13 +304,14 @@ pub struct Seat {
 }
 
 impl Seat {
-    pub(crate) fn read(value: &Value) -> Option<Self> {
+    /// Reads a seat of a list; one that is nobody's is none.
+    pub fn read(value: &Value) -> Option<Self> {
         let fields = Fields::of(value)?;
         Some(Self::of(fields, fields.text("assignedTo")?, SeatState::Active))
     }
 
     /// Reads a seat whose user and expected state are known from the question.
-    pub(crate) fn of(fields: Fields<'_>, upn: String, expected: SeatState) -> Self {
+    pub fn of(fields: Fields<'_>, upn: String, expected: SeatState) -> Self {
         Self {
             upn,
             assigned_at: fields.date("dateAssigned"),
