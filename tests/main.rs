@@ -3,13 +3,18 @@
 //! One file for each story. The simulators share no code with the server and judge every message; `strike` fails a
 //! test for every rule they saw broken.
 
+mod api_access;
+mod api_input;
 mod certificates;
 mod database_outage;
+mod device_input;
 mod devices_at_random;
 mod devices_that_misbehave;
+mod floods;
 mod leaving;
 mod offline_app;
 mod online_app;
+mod secrets;
 mod store_outage;
 mod upload;
 mod wbxml;

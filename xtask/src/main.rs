@@ -3,11 +3,12 @@
 //! - `test`: every test, with the services they need started for them.
 //! - `deps`: the directions between crates.
 //! - `openapi`: writes `schemas/openapi.json`; `openapi --check` fails where it differs from the code.
+//! - `named-tests`: the tests that documents name exist.
 //! - `fuzz [NAME…] [--seconds N]`: fuzz targets, each for so long (60 seconds where nothing is said).
 //!   `fuzz --replay NAME FILE` runs one input.
 //! - `bench [NAME…]`: what the server costs, against floors and peers, in a release build. `bench --help` says more.
-//! - `ci`: formatting, clippy, `deps`, `openapi --check`, `test`, `fuzz` for a short time, then a release build with a
-//!   real demo.
+//! - `ci`: formatting, clippy, `deps`, `named-tests`, `openapi --check`, `test`, `fuzz` for a short time, then a release
+//!   build with a real demo.
 #![expect(
     clippy::print_stdout,
     reason = "a command-line program speaks through its output"
@@ -15,6 +16,7 @@
 
 mod deps;
 mod fuzz;
+mod named_tests;
 mod shell;
 mod test;
 
@@ -29,13 +31,14 @@ fn main() -> Result<()> {
         ["test", rest @ ..] => test::run_all(rest),
         ["deps"] => deps::check(),
         ["bench", rest @ ..] => bench(rest),
+        ["named-tests"] => named_tests::check(),
         ["openapi"] => openapi(false),
         ["openapi", "--check"] => openapi(true),
         ["fuzz", "--replay", target, file] => fuzz::replay(target, file),
         ["fuzz", rest @ ..] => fuzz::from_arguments(rest),
         ["ci"] => ci(),
         _ => bail!(
-            "usage: cargo xtask test [TEST ARGUMENTS] | deps | openapi [--check] | fuzz [NAME…] [--seconds N] | \
+            "usage: cargo xtask test [TEST ARGUMENTS] | deps | named-tests | openapi [--check] | fuzz [NAME…] [--seconds N] | \
              bench [NAME…] | ci"
         ),
     }
@@ -45,6 +48,7 @@ fn main() -> Result<()> {
 fn ci() -> Result<()> {
     run(cargo().args(["fmt", "--all", "--check"])).context("formatting: run `cargo fmt --all`")?;
     deps::check()?;
+    named_tests::check()?;
     run(cargo().args([
         "clippy",
         "--workspace",

@@ -15,10 +15,16 @@ mod view;
 
 pub use openapi::document;
 
-use axum::{Router, extract::DefaultBodyLimit, middleware, response::IntoResponse as _, routing};
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware,
+    response::{IntoResponse as _, Response},
+    routing,
+};
 use error::ApiError;
-use qm_orchestrator::Orchestrator;
-use std::sync::Arc;
+use qm_orchestrator::{Orchestrator, UseCaseError};
+use std::{any::Any, sync::Arc};
 use tower_http::catch_panic::CatchPanicLayer;
 
 /// Renders the metrics in Prometheus' text format.
@@ -54,6 +60,31 @@ pub fn routes(orchestrator: Arc<Orchestrator>, metrics: Metrics) -> Router {
         .method_not_allowed_fallback(|| async { ApiError::Method.into_response() })
         .layer(middleware::from_fn(extract::log_request))
         .layer(DefaultBodyLimit::max(JSON_LIMIT))
-        .layer(CatchPanicLayer::new())
+        .layer(CatchPanicLayer::custom(panicked))
         .with_state(api)
+}
+
+/// A panic stops nothing else, and the caller learns nothing of it; the log has it from the panic hook.
+fn panicked(_: Box<dyn Any + Send>) -> Response {
+    ApiError::from(UseCaseError::Internal("a handler panicked".to_owned())).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use tower::ServiceExt as _;
+
+    #[tokio::test]
+    async fn a_panic_is_a_problem_document_without_particulars() {
+        let routes = Router::new()
+            .route("/", routing::get(async || -> () { panic!("secret particulars") }))
+            .layer(CatchPanicLayer::custom(panicked));
+        let request = http::Request::get("/").body(Body::empty()).unwrap();
+        let response = routes.oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 500);
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        let body = axum::body::to_bytes(response.into_body(), 4096).await.unwrap();
+        assert!(!String::from_utf8_lossy(&body).contains("particulars"));
+    }
 }

@@ -70,13 +70,14 @@ impl LinkSigner {
     }
 }
 
+/// The one value of a parameter: of two, others might read the other one.
 fn parameter<'q>(query: &'q str, name: &str) -> Result<&'q str, LinkError> {
-    query
-        .split('&')
-        .filter_map(|pair| pair.split_once('='))
-        .find(|(key, _)| *key == name)
-        .map(|(_, value)| value)
-        .ok_or(LinkError::Altered)
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let mut values = pairs.filter(|(key, _)| *key == name).map(|(_, value)| value);
+    match (values.next(), values.next()) {
+        (Some(value), None) => Ok(value),
+        _ => Err(LinkError::Altered),
+    }
 }
 
 /// All but the unreserved characters of RFC 3986.
@@ -137,6 +138,7 @@ mod tests {
         let later = query.replace("exp=1", "exp=2");
         let shifted = query.replace("exp=17", "exp=1");
         let cut = &query[..query.len() - 2];
+        let twice = format!("{query}&exp=9999999999");
         let cases = [
             ("cd".repeat(32), name.as_str(), query.as_str()),
             ("zz".to_owned(), &name, &query),
@@ -145,6 +147,7 @@ mod tests {
             (sha256.clone(), &name, &later),
             (sha256.clone(), &name, &shifted),
             (sha256.clone(), &name, cut),
+            (sha256.clone(), &name, &twice),
             (sha256.clone(), &name, ""),
             (sha256.clone(), &name, "exp=1750000061"),
             (sha256.clone(), &name, "sig=00"),

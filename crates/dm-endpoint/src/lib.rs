@@ -20,7 +20,7 @@ use axum::{
 use http::{StatusCode, header};
 use qm_orchestrator::{Orchestrator, TooManyFailures};
 use std::{sync::Arc, time::Duration};
-use tower_http::{catch_panic::CatchPanicLayer, timeout::TimeoutLayer};
+use tower_http::{catch_panic::CatchPanicLayer, limit::RequestBodyLimitLayer, timeout::TimeoutLayer};
 
 /// The DER of the certificate that the TLS handshake verified.
 #[derive(Clone)]
@@ -46,7 +46,8 @@ pub fn enrollment_routes(orchestrator: Arc<Orchestrator>) -> Router {
         .route(path::POLICY, routing::post(enrollment::policies))
         .route(path::ENROLLMENT, routing::post(enrollment::enroll))
         .route("/content/{sha256}/{file_name}", routing::get(content::serve))
-        .layer(DefaultBodyLimit::max(ENROLLMENT_LIMIT))
+        .layer(RequestBodyLimitLayer::new(ENROLLMENT_LIMIT))
+        .layer(DefaultBodyLimit::disable())
         .with_state(orchestrator);
     finished(in_time(routes, ENROLLMENT_TIME))
 }
@@ -55,7 +56,8 @@ pub fn enrollment_routes(orchestrator: Arc<Orchestrator>) -> Router {
 pub fn management_routes(orchestrator: Arc<Orchestrator>) -> Router {
     let routes = Router::new()
         .route(path::MANAGEMENT, routing::post(manage::check_in))
-        .layer(DefaultBodyLimit::max(MANAGEMENT_LIMIT))
+        .layer(RequestBodyLimitLayer::new(MANAGEMENT_LIMIT))
+        .layer(DefaultBodyLimit::disable())
         .with_state(orchestrator);
     finished(in_time(routes, MANAGEMENT_TIME))
 }

@@ -1,8 +1,17 @@
 //! Structured logs on stderr.
 
 use clap::ValueEnum;
-use std::io;
-use tracing_subscriber::EnvFilter;
+use std::{fmt, io};
+use tracing::{Subscriber, field::Field};
+use tracing_subscriber::{
+    EnvFilter,
+    field::MakeExt as _,
+    fmt::{
+        MakeWriter,
+        format::{Writer, debug_fn},
+    },
+    util::SubscriberInitExt as _,
+};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -15,14 +24,110 @@ pub enum LogFormat {
 
 /// Starts logging. `filter` is in the syntax of `RUST_LOG`; `info` where it is not given.
 pub fn start(format: LogFormat, filter: Option<&str>) {
-    let filter = EnvFilter::new(filter.unwrap_or("info,hyper=warn,rustls=warn,sqlx=warn"));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr);
+    let filter = filter.unwrap_or("info,hyper=warn,rustls=warn,sqlx=warn");
+    let colors = io::IsTerminal::is_terminal(&io::stderr());
     match format {
-        LogFormat::Text => builder
-            .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
-            .init(),
-        LogFormat::Json => builder.json().flatten_event(true).init(),
+        LogFormat::Text => text(filter, colors, io::stderr).init(),
+        LogFormat::Json => json(filter, io::stderr).init(),
+    }
+}
+
+fn text<W>(filter: &str, colors: bool, writer: W) -> impl Subscriber + Send + Sync + use<W>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(filter))
+        .with_ansi(colors)
+        .fmt_fields(debug_fn(one_line).delimited(" "))
+        .with_writer(writer)
+        .finish()
+}
+
+fn json<W>(filter: &str, writer: W) -> impl Subscriber + Send + Sync + use<W>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(filter))
+        .json()
+        .flatten_event(true)
+        .with_writer(writer)
+        .finish()
+}
+
+/// A field as it may stand in a line: what comes from outside begins no line of its own and moves no cursor.
+fn one_line(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
+    if field.name() != "message" {
+        write!(writer, "{}=", field.name())?;
+    }
+    for c in format!("{value:?}").chars() {
+        if c.is_control() || turns_the_text(c) {
+            write!(writer, "{}", c.escape_default())?;
+        } else {
+            writer.write_char(c)?;
+        }
+    }
+    Ok(())
+}
+
+/// Marks that reorder, break or hide what is on the screen.
+const fn turns_the_text(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    const HOSTILE: &str =
+        "ada\r\n2026-01-01T00:00:00Z  INFO forged: admin logged in \u{1b}[2K\u{202e}\u{2028}";
+
+    fn logged(subscriber: impl Subscriber + Send + Sync + 'static, kept: &Kept) -> String {
+        tracing::subscriber::with_default(subscriber, || {
+            let _span = tracing::info_span!("device", peer = %HOSTILE).entered();
+            tracing::warn!(shown = %HOSTILE, quoted = HOSTILE, debugged = ?HOSTILE, "it said {HOSTILE}");
+        });
+        String::from_utf8(kept.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn nothing_from_outside_begins_a_line_of_text() {
+        let kept = Kept::default();
+        let writer = kept.clone();
+        let text = logged(text("info", false, move || writer.clone()), &kept);
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(
+            !text.trim_end().contains(char::is_control) && !text.contains('\u{202e}'),
+            "{text}"
+        );
+        assert!(
+            text.contains("it said ada") && text.contains("shown=ada"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn nothing_from_outside_begins_a_line_of_json() {
+        let kept = Kept::default();
+        let writer = kept.clone();
+        let text = logged(json("info", move || writer.clone()), &kept);
+        assert_eq!(text.lines().count(), 1, "{text}");
+        let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(line["shown"], HOSTILE);
     }
 }

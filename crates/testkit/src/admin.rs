@@ -121,3 +121,38 @@ impl Admin {
         .await
     }
 }
+
+/// What nobody outside has to see.
+const INSIDES: [&str; 9] = [
+    "SELECT ",
+    "INSERT ",
+    "UPDATE ",
+    "sqlite",
+    "postgres",
+    "sqlx",
+    "panicked",
+    ".rs:",
+    "stack backtrace",
+];
+
+/// The problem document of a refusal (RFC 9457); fails where it is none or tells what is nobody's business.
+pub fn problem(answer: &Answer) -> Result<Value> {
+    let media_type = answer.header("content-type").unwrap_or_default();
+    ensure!(
+        media_type == "application/problem+json",
+        "{media_type}: {}",
+        answer.text()
+    );
+    let problem: Value = serde_json::from_slice(&answer.body)?;
+    for member in ["type", "title", "detail"] {
+        ensure!(
+            problem[member].as_str().is_some_and(|text| !text.is_empty()),
+            "no {member}: {problem}"
+        );
+    }
+    ensure!(problem["status"] == answer.status, "{problem}");
+    let text = answer.text();
+    let told = INSIDES.iter().find(|inside| text.contains(*inside));
+    ensure!(told.is_none(), "it tells {told:?}: {text}");
+    Ok(problem)
+}

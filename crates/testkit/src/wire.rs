@@ -64,7 +64,12 @@ impl Dialer {
 
     /// A connection to this machine. A server that refuses the certificate may say so only afterwards.
     pub async fn dial(&self, port: u16) -> Result<TlsStream<TcpStream>> {
-        let stream = TcpStream::connect(("127.0.0.1", port)).await?;
+        self.shake_hands(TcpStream::connect(("127.0.0.1", port)).await?)
+            .await
+    }
+
+    /// The handshake on a connection that is there.
+    pub async fn shake_hands(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>> {
         stream.set_nodelay(true)?;
         let connector = TlsConnector::from(Arc::clone(&self.0));
         Ok(connector.connect("localhost".try_into()?, stream).await?)

@@ -53,8 +53,13 @@ async fn caller(parts: &Parts, api: &Api, needed: Role) -> Result<Caller, ApiErr
     Ok(caller)
 }
 
+/// The token; none where there are two, since it would be unclear which of them counts.
 fn bearer(parts: &Parts) -> Option<&str> {
-    let text = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let mut given = parts.headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(only), None) = (given.next(), given.next()) else {
+        return None;
+    };
+    let text = only.to_str().ok()?;
     let (scheme, token) = text.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

@@ -1,11 +1,11 @@
 //! Bodies, queries and path segments; what cannot be read is told in a problem document.
 
-use crate::error::ApiError;
+use crate::{JSON_LIMIT, error::ApiError};
 use axum::{
     Json,
     extract::{FromRequest, FromRequestParts, Path, Query, Request, rejection::JsonRejection},
 };
-use http::request::Parts;
+use http::{header, request::Parts};
 use qm_core::{BadPage, PageRequest};
 use qm_orchestrator::UseCaseError;
 use serde::de::DeserializeOwned;
@@ -16,11 +16,23 @@ pub struct Body<T>(pub T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        if announced(&request) > JSON_LIMIT {
+            return Err(ApiError::TooLarge(format!(
+                "the body is larger than {JSON_LIMIT} bytes"
+            )));
+        }
         match Json::<T>::from_request(request, state).await {
             Ok(Json(value)) => Ok(Self(value)),
             Err(error) => Err(rejected(&error)),
         }
     }
+}
+
+/// How large the body will be, where the request says so.
+fn announced(request: &Request) -> usize {
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let length = length.and_then(|value| value.to_str().ok());
+    length.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
 fn rejected(error: &JsonRejection) -> ApiError {

@@ -11,7 +11,11 @@ use hyper_util::{
 use qm_dm_endpoint::ClientCertificate;
 use rustls::ServerConfig;
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
-use tokio::{net::TcpStream, sync::Notify, time::timeout};
+use tokio::{
+    net::TcpStream,
+    sync::Notify,
+    time::{sleep, timeout},
+};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tower::{Service, ServiceExt as _};
 use tower_http::timeout::TimeoutBody;
@@ -19,8 +23,8 @@ use tower_http::timeout::TimeoutBody;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// The longest time between two parts of a request's body.
 const BODY_STALL: Duration = Duration::from_secs(30);
-/// How long a connection that shall end may stay silent over it.
-const LINGER: Duration = Duration::from_secs(5);
+/// How long a connection that was silent may take to end.
+const LINGER: Duration = Duration::from_secs(1);
 /// The most bytes of a request's header, and of a reply that waits to be sent.
 const BUFFER: usize = 64 * 1024;
 /// Requests at the same time on one HTTP/2 connection.
@@ -39,6 +43,7 @@ pub async fn serve(
     let shaken = tokio::select! {
         shaken = shake_hands(tls, stream) => shaken,
         () = ticket.gives_way() => Err(io::ErrorKind::TimedOut.into()),
+        () = listener.ending.stopping(&Notify::new()) => return,
     };
     match shaken {
         Ok(stream) => {
@@ -67,17 +72,17 @@ async fn converse(listener: &Listener, stream: TlsStream<TcpStream>, peer: Socke
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let mut end = pin!(async {
         tokio::select! {
-            () = listener.ending.stopping(&asked) => (),
-            () = ticket.activity.quiet_for(listener.idle) => (),
+            () = listener.ending.stopping(&asked) => super::DRAIN,
+            () = ticket.activity.quiet_for(listener.idle) => LINGER,
         }
     });
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = end.as_mut() => {
+        time = end.as_mut() => {
             connection.as_mut().graceful_shutdown();
             tokio::select! {
                 ended = connection => ended,
-                () = ticket.activity.quiet_for(LINGER) => Ok(()),
+                () = sleep(time) => Ok(()),
             }
         }
     };
