@@ -2,8 +2,8 @@
 
 use anyhow::{Context as _, Result, ensure};
 use futures_util::future::try_join_all;
-use qm_core::access::Role;
-use qm_device_sim::Trigger;
+use qm_core::{Secret, access::Role};
+use qm_device_sim::{Device, Trigger};
 use qm_testkit::{
     Stage, stages_with,
     wire::{Answer, Dialer, request},
@@ -182,6 +182,16 @@ async fn requests_that_come_together_are_answered_one_after_another() -> Result<
 async fn guesses_get_429_on_every_door() -> Result<()> {
     let stage = one("failed_attempts_per_address = 3\nfailed_attempts_per_user = 2").await?;
     stage.enroll().await?;
+    let mut refusals = Vec::new();
+    for _ in 0..3 {
+        let mut options = stage.device_options("mara@demo.example").await?;
+        options.token = Secret::new("guess".to_owned());
+        let refused = Device::new(options).enroll().await;
+        refusals.push(refused.err().context("a guess enrolled")?.to_string());
+    }
+    let held_up: Vec<_> = refusals.iter().map(|text| text.contains("429")).collect();
+    assert_eq!(held_up, [false, false, true], "{refusals:?}");
+
     let (admin, good) = (stage.admin()?, stage.token(Role::Viewer).await?);
     for _ in 0..3 {
         let answer = admin.call("GET", "/api/v1/devices", Some("guess"), None).await?;

@@ -8,12 +8,17 @@ use anyhow::{Result, ensure};
 use qm_core::{Clock, Rng, access::Role};
 use rustls::DEFAULT_VERSIONS;
 use serde_json::Value;
+use std::sync::Arc;
+use tokio::{io::AsyncWriteExt as _, net::TcpStream, sync::Mutex};
+use tokio_rustls::client::TlsStream;
 
 /// A client of the admin listener without a token.
 #[derive(Debug, Clone)]
 pub struct Admin {
     dialer: Dialer,
     port: u16,
+    /// Of the last call, for the next one.
+    kept: Arc<Mutex<Option<TlsStream<TcpStream>>>>,
 }
 
 impl Stage {
@@ -22,6 +27,7 @@ impl Stage {
         Ok(Admin {
             dialer: Dialer::new(&self.root, None, DEFAULT_VERSIONS)?,
             port: self.config.admin.listen.port(),
+            kept: Arc::default(),
         })
     }
 
@@ -83,9 +89,26 @@ impl Stage {
 }
 
 impl Admin {
-    /// Any bytes.
+    /// Any bytes, on a connection of their own.
     pub async fn send(&self, bytes: &[u8]) -> Result<Answer> {
         self.dialer.send(self.port, bytes).await
+    }
+
+    /// On the connection of the call before, where that is still there.
+    async fn ask(&self, bytes: &[u8]) -> Result<Answer> {
+        let mut kept = self.kept.lock().await;
+        if let Some(mut stream) = kept.take()
+            && stream.write_all(bytes).await.is_ok()
+            && let Ok(answer) = Answer::read(&mut stream).await
+        {
+            *kept = Some(stream);
+            return Ok(answer);
+        }
+        let mut stream = self.dialer.dial(self.port).await?;
+        stream.write_all(bytes).await?;
+        let answer = Answer::read(&mut stream).await?;
+        *kept = Some(stream);
+        Ok(answer)
     }
 
     /// What a token gets to read.
@@ -112,7 +135,7 @@ impl Admin {
         let mut headers = Vec::new();
         headers.extend(authorization.as_deref().map(|value| ("authorization", value)));
         headers.extend(body.map(|_| ("content-type", "application/json")));
-        self.send(&request(
+        self.ask(&request(
             method,
             path,
             &headers,

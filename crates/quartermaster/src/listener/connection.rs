@@ -40,10 +40,11 @@ pub async fn serve(
     peer: SocketAddr,
     ticket: Ticket,
 ) {
+    let nothing_asked = Notify::new();
     let shaken = tokio::select! {
         shaken = shake_hands(tls, stream) => shaken,
         () = ticket.gives_way() => Err(io::ErrorKind::TimedOut.into()),
-        () = listener.ending.stopping(&Notify::new()) => return,
+        () = listener.ending.stopping(&nothing_asked) => return,
     };
     match shaken {
         Ok(stream) => {

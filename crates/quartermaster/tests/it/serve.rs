@@ -4,7 +4,7 @@ use crate::{init, quartermaster};
 use qm_testkit::process::{Installation, Plan};
 use std::{
     io::{BufRead as _, BufReader, Read as _},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     path::Path,
     process::{Child, Command, Stdio},
 };
@@ -12,7 +12,9 @@ use std::{
 /// A server that was seen ready.
 struct Server {
     child: Child,
+    /// Of the admin listener.
     port: u16,
+    enrollment: u16,
 }
 
 fn free_ports() -> [u16; 3] {
@@ -21,10 +23,15 @@ fn free_ports() -> [u16; 3] {
 }
 
 fn start(folder: &Path) -> Server {
+    start_by(Command::new(env!("CARGO_BIN_EXE_quartermaster")), folder)
+}
+
+/// Starts the server by a command that takes its arguments.
+fn start_by(mut program: Command, folder: &Path) -> Server {
     let ports = free_ports();
     assert!(init(folder, ports).status.success());
     let other = free_ports()[0];
-    let mut child = Command::new(env!("CARGO_BIN_EXE_quartermaster"))
+    let mut child = program
         .args(["serve", "--log-format", "json", "--config"])
         .arg(folder.join("quartermaster.toml"))
         .env("QUARTERMASTER_LIMITS__DRAIN_SECONDS", "0")
@@ -38,7 +45,11 @@ fn start(folder: &Path) -> Server {
         .read_line(&mut line)
         .unwrap();
     assert_eq!(line, "ready\n");
-    Server { child, port: other }
+    Server {
+        child,
+        port: other,
+        enrollment: ports[0],
+    }
 }
 
 fn signal(server: &Server, name: &str) {
@@ -47,6 +58,40 @@ fn signal(server: &Server, name: &str) {
         .status()
         .unwrap();
     assert!(sent.success());
+}
+
+/// The descriptors that there are do not all go to one listener.
+#[test]
+fn a_server_with_few_descriptors_survives_a_flood_of_one_listener() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut limited = Command::new("sh");
+    limited.args([
+        "-c",
+        "ulimit -n 300 && exec \"$0\" \"$@\"",
+        env!("CARGO_BIN_EXE_quartermaster"),
+    ]);
+    let mut server = start_by(limited, folder.path());
+    let flood: Vec<_> = (0..400)
+        .filter_map(|_| TcpStream::connect(("127.0.0.1", server.enrollment)).ok())
+        .collect();
+    assert!(flood.len() > 300, "{} connections", flood.len());
+    let root = folder.path().join("tls/root.pem");
+    let asked = Command::new(env!("CARGO_BIN_EXE_quartermaster"))
+        .args(["devices", "list", "--ca-cert", root.to_str().unwrap()])
+        .env("QUARTERMASTER_URL", format!("https://localhost:{}", server.port))
+        .env("QUARTERMASTER_TOKEN", "A".repeat(43))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&asked.stderr);
+    assert!(said.contains("a token of this server"), "it was answered: {said}");
+    drop(flood);
+    signal(&server, "-TERM");
+    assert!(server.child.wait().unwrap().success());
+    let mut log = String::new();
+    let stderr = server.child.stderr.as_mut().unwrap();
+    stderr.read_to_string(&mut log).unwrap();
+    assert!(log.contains("fewer connections than limits.connections"), "{log}");
+    assert!(!log.contains("Too many open files"), "{log}");
 }
 
 #[test]
