@@ -33,6 +33,6 @@ pub struct Seat {
     pub reason: String,
     /// Since when it is in this state.
     pub since: Timestamp,
-    /// Calls made for the present state.
+    /// Calls for the present state whose outcome is not known; while there are any, the Store is looked at first.
     pub attempts: i64,
 }

@@ -155,7 +155,16 @@ pub async fn set_reason(tx: &mut Tx, ids: &[SeatId], reason: &str) -> Result<(),
         .map(|_| ())
 }
 
-/// Counts one more call to the Store for each of the seats.
+/// The Store has answered: there is no call of unknown outcome for these seats, though their state stays.
+pub async fn answered(tx: &mut Tx, ids: &[SeatId]) -> Result<(), DbError> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    tx.execute(&ANSWERED, params![ids_of(ids)]).await.map(|_| ())
+}
+
+/// Counts one more call to the Store for each of the seats, before it is made: until [`set_state`] or [`answered`], its
+/// outcome is unknown.
 pub async fn count_attempt(tx: &mut Tx, ids: &[SeatId]) -> Result<(), DbError> {
     tx.execute(&COUNT_ATTEMPT, params![ids_of(ids)]).await.map(|_| ())
 }
@@ -203,5 +212,6 @@ sql! {
     SET_STATE_MANY = "UPDATE seats SET state = $2, since = $3, attempts = 0 WHERE state = $1 \
         AND id IN (SELECT given.id FROM {rows $4 id blob}) RETURNING id";
     SET_REASON = "UPDATE seats SET reason = $1 WHERE id IN (SELECT given.id FROM {rows $2 id blob})";
+    ANSWERED = "UPDATE seats SET attempts = 0 WHERE id IN (SELECT given.id FROM {rows $1 id blob})";
     COUNT_ATTEMPT = "UPDATE seats SET attempts = attempts + 1 WHERE id IN (SELECT given.id FROM {rows $1 id blob})";
 }

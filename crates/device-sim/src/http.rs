@@ -16,6 +16,9 @@ pub(crate) fn client(options: &DeviceOptions, identity: Option<&Identity>) -> Re
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(TIMEOUT);
+    if options.fresh_connections {
+        client = client.pool_max_idle_per_host(0);
+    }
     for (host, address) in &options.resolve {
         client = client.resolve(host, *address);
     }

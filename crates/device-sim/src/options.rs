@@ -36,6 +36,8 @@ pub struct DeviceOptions {
     pub encoding: Option<Encoding>,
     /// How long an installation or removal takes, in ticks; a tick is what passes after each session.
     pub install_ticks: u32,
+    /// Each message takes a connection of its own, so that a load balancer can send it to another server.
+    pub fresh_connections: bool,
     /// How often a message or download is sent again where its connection fails.
     pub patience: u32,
     /// Ways to misbehave.
@@ -141,6 +143,7 @@ impl DeviceOptions {
             csr: CsrStyle::default(),
             encoding: None,
             install_ticks: 1,
+            fresh_connections: false,
             patience: 0,
             quirks: Quirks::default(),
             seats: None,

@@ -140,8 +140,15 @@ impl Round<'_> {
     /// Stores what was settled. A row that somebody moved meanwhile is theirs.
     async fn record(&mut self, action: SeatAction, settled: Vec<(Seat, Settled)>) -> Result<(), SyncError> {
         let now = self.sync.clock.now();
+        let waits = |settled: &Settled| *settled == Settled::Waiting;
+        let waiting: Vec<_> = settled
+            .iter()
+            .filter(|(_, settled)| waits(settled))
+            .map(|(row, _)| row.id)
+            .collect();
         let changes = run!(self.sync.db, "seats.settle", |tx| {
             let mut changes = Vec::new();
+            seats::answered(tx, &waiting).await?;
             for (row, settled) in &settled {
                 let Some((state, reason)) = outcome(action, row, settled) else {
                     continue;
@@ -164,7 +171,7 @@ impl Round<'_> {
                 SeatAction::Reclaim => Operation::ReclaimSeat,
             });
         }
-        let waiting = settled.iter().filter(|(_, settled)| *settled == Settled::Waiting);
+        let waiting = settled.iter().filter(|(_, settled)| waits(settled));
         self.report
             .waiting
             .extend(waiting.map(|(row, _)| row.upn.clone()));

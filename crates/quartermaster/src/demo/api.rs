@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use qm_admin_api::types::{App, Deployment, Device, EnrollmentTokenCreated, List, Seat, StoreStatus, Target};
 use qm_core::Secret;
-use reqwest::{Client, Method, RequestBuilder, multipart};
+use reqwest::{Client, Method, RequestBuilder, StatusCode, multipart};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use serde::de::DeserializeOwned;
@@ -140,6 +140,12 @@ impl Api {
             None => request,
         })
         .await
+    }
+
+    /// What `/readyz` answers.
+    pub async fn readiness(&self) -> Result<StatusCode> {
+        let response = self.client.get(format!("{}/readyz", self.base)).send().await?;
+        Ok(response.status())
     }
 
     /// A request to a path below `/api/v1`, for whoever wants to see its answer as it is.

@@ -78,7 +78,7 @@ impl Administrator {
                 3..7 => self.deploy("required", &mut wishes).await?,
                 _ => self.deploy("uninstall", &mut wishes).await?,
             }
-            tokio::time::sleep(Duration::from_millis(self.rng.below(150))).await;
+            tokio::time::sleep(Duration::from_millis(self.rng.below(60))).await;
         }
         Ok(wishes)
     }

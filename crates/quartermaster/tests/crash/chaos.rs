@@ -48,20 +48,16 @@ pub async fn run(postgres: Option<String>, seed: u64, kills: u64) -> Result<Stri
 async fn kill(world: &World, rng: &Rng, kills: u64) -> Result<String> {
     let mut came = BTreeMap::<String, u64>::new();
     for _ in 0..kills {
-        let cue = Cue::pick(rng);
-        let sprung = world.trap.spring(cue, PATIENCE).await;
-        let name = match cue.event {
-            Some(event) if sprung => format!("{event:?}"),
-            Some(_) => "an event that did not come".to_owned(),
-            None => "the clock".to_owned(),
-        };
+        let patience = Duration::from_millis(50 + rng.below(350));
+        let came_first = world.trap.spring(Cue::pick(rng), patience).await;
+        let name = came_first.map_or_else(|| "just then".to_owned(), |cue| format!("{:?}", cue.event));
         *came.entry(name).or_default() += 1;
         world.server.kill().await?;
         world
             .server
             .start()
             .await
-            .with_context(|| format!("after a kill: {cue}"))?;
+            .with_context(|| format!("after a kill at {came_first:?}"))?;
     }
     let mut told = format!("{kills} kills");
     for (name, count) in came {
@@ -69,6 +65,3 @@ async fn kill(world: &World, rng: &Rng, kills: u64) -> Result<String> {
     }
     Ok(told)
 }
-
-/// How long an event is waited for.
-const PATIENCE: Duration = Duration::from_millis(300);

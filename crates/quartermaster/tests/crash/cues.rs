@@ -1,9 +1,9 @@
-//! When the server is killed: after a while, or at a moment of a conversation.
+//! When the server is killed: at a moment of a conversation, or just after a while.
 
 use qm_core::Rng;
 use qm_store_sim::{Moment, Operation};
 use qm_testkit::process::{Flow, Listener};
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 /// A moment in a conversation of the server with somebody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,67 +17,64 @@ pub enum Event {
 /// When to kill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cue {
-    /// What is waited for; nothing: just a while.
-    pub event: Option<Event>,
+    /// What is waited for.
+    pub event: Event,
     /// How many such events come first.
     pub skip: u64,
     /// How long to wait after it; zero kills on the spot, before the conversation goes on.
     pub after: Duration,
 }
 
-impl fmt::Display for Cue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.event {
-            Some(event) => write!(f, "{event:?} after {} others", self.skip),
-            None => write!(f, "after {:?}", self.after),
-        }
-    }
-}
+/// Moments that come only with certain work.
+const RARE: &[Event] = &[
+    Event::Store(Operation::BulkSeats, Moment::Received),
+    Event::Store(Operation::BulkSeats, Moment::CarriedOut),
+    Event::Store(Operation::AssignSeat, Moment::Received),
+    Event::Store(Operation::AssignSeat, Moment::CarriedOut),
+    Event::Store(Operation::ReclaimSeat, Moment::Received),
+    Event::Store(Operation::ReclaimSeat, Moment::CarriedOut),
+    Event::Store(Operation::Seat, Moment::CarriedOut),
+    Event::Store(Operation::Inventory, Moment::CarriedOut),
+    Event::Store(Operation::OfflineLicense, Moment::CarriedOut),
+    Event::Store(Operation::Content, Moment::Received),
+    Event::Store(Operation::Content, Moment::HalfSent),
+    Event::Wire(Listener::Enrollment, Flow::Answering),
+];
 
-/// The moments that matter, with how many such events may come first.
-const EVENTS: &[(Event, u64)] = &[
-    (Event::Store(Operation::BulkSeats, Moment::Received), 1),
-    (Event::Store(Operation::BulkSeats, Moment::CarriedOut), 1),
-    (Event::Store(Operation::AssignSeat, Moment::Received), 1),
-    (Event::Store(Operation::AssignSeat, Moment::CarriedOut), 1),
-    (Event::Store(Operation::ReclaimSeat, Moment::Received), 1),
-    (Event::Store(Operation::ReclaimSeat, Moment::CarriedOut), 1),
-    (Event::Store(Operation::Seat, Moment::CarriedOut), 1),
-    (Event::Store(Operation::Inventory, Moment::CarriedOut), 1),
-    (Event::Store(Operation::Content, Moment::Received), 1),
-    (Event::Store(Operation::Content, Moment::HalfSent), 2),
-    (Event::Wire(Listener::Management, Flow::Asked), 12),
-    (Event::Wire(Listener::Management, Flow::Answering), 12),
-    (Event::Wire(Listener::Management, Flow::Answered), 12),
-    (Event::Wire(Listener::Enrollment, Flow::Answering), 8),
-    (Event::Wire(Listener::Enrollment, Flow::Answered), 8),
+/// Moments that come all the time, with how many of them may come first.
+const FREQUENT: &[(Event, u64)] = &[
+    (Event::Wire(Listener::Management, Flow::Asked), 40),
+    (Event::Wire(Listener::Management, Flow::Answering), 40),
+    (Event::Wire(Listener::Management, Flow::Answered), 40),
+    (Event::Wire(Listener::Enrollment, Flow::Answered), 20),
     (Event::Wire(Listener::Admin, Flow::Asked), 30),
-    (Event::Wire(Listener::Admin, Flow::Answering), 6),
-    (Event::Wire(Listener::Admin, Flow::Answered), 6),
+    (Event::Wire(Listener::Admin, Flow::Answering), 12),
+    (Event::Wire(Listener::Admin, Flow::Answered), 12),
 ];
 
 impl Cue {
-    /// A fifth by the clock, the others by an event, of those some a little later.
-    pub fn pick(rng: &Rng) -> Self {
-        if rng.below(5) == 0 {
-            let after = Duration::from_millis(rng.below(250));
-            return Self {
-                event: None,
-                skip: 0,
-                after,
-            };
-        }
-        let count = u64::try_from(EVENTS.len()).unwrap_or(1);
-        let (event, most) = EVENTS[usize::try_from(rng.below(count)).unwrap_or(0)];
-        let after = if rng.below(2) == 0 {
-            Duration::ZERO
-        } else {
-            Duration::from_micros(rng.below(4000))
+    /// Some moments, the first of which that comes is the one; now and then none at all: then it is just a while.
+    pub fn pick(rng: &Rng) -> Vec<Self> {
+        let frequent = |_| {
+            let (event, most) = pick(FREQUENT, rng);
+            Self::at(event, rng.below(most), rng)
         };
-        Self {
-            event: Some(event),
-            skip: rng.below(most),
-            after,
+        let rare = |_| Self::at(pick(RARE, rng), rng.below(2), rng);
+        match rng.below(6) {
+            0 => Vec::new(),
+            1 => (0..1).map(frequent).collect(),
+            _ => (0..4).map(rare).chain((0..1).map(frequent)).collect(),
         }
     }
+
+    /// Half of them on the spot, the others a little later.
+    fn at(event: Event, skip: u64, rng: &Rng) -> Self {
+        let after = Duration::from_micros(if rng.below(2) == 0 { 0 } else { rng.below(4000) });
+        Self { event, skip, after }
+    }
+}
+
+fn pick<T: Copy>(from: &[T], rng: &Rng) -> T {
+    let count = u64::try_from(from.len()).unwrap_or(1);
+    from[usize::try_from(rng.below(count)).unwrap_or(0)]
 }

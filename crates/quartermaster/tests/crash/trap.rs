@@ -1,20 +1,26 @@
-//! Waits for its cue and kills, from within the conversation where that is wanted.
+//! Waits for its cues and kills, from within the conversation where that is wanted.
 
 use crate::cues::{Cue, Event};
 use qm_store_sim::{Moment, Observer, Operation};
 use qm_testkit::process::{Flow, Listener, Process, Watcher};
 use std::{
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 use tokio::sync::Notify;
 
-/// Set for one cue at a time.
+/// Set for some cues at a time; the first that comes springs it.
 #[derive(Default)]
 pub struct Trap {
-    set: Mutex<Option<Cue>>,
+    set: Mutex<Set>,
     process: OnceLock<Arc<Process>>,
     sprung: Notify,
+}
+
+#[derive(Default)]
+struct Set {
+    cues: Vec<Cue>,
+    came: Option<Cue>,
 }
 
 impl Trap {
@@ -23,43 +29,38 @@ impl Trap {
         let _ = self.process.set(process);
     }
 
-    /// Waits for the cue, at most `patience`; whether the event came. The process is dead afterwards, or about to be
-    /// killed by the caller.
-    pub async fn spring(&self, cue: Cue, patience: Duration) -> bool {
-        if cue.event.is_none() {
-            tokio::time::sleep(cue.after).await;
-            return true;
-        }
-        *self.cue() = Some(cue);
-        let came = tokio::time::timeout(patience, self.sprung.notified())
-            .await
-            .is_ok();
-        let too_late = self.cue().take().is_none() && !came;
-        if too_late {
-            self.sprung.notified().await;
-        }
-        if came {
+    /// Waits for one of the cues, at most `patience`; which one came. The process is dead afterwards, or for the caller to
+    /// kill.
+    pub async fn spring(&self, cues: Vec<Cue>, patience: Duration) -> Option<Cue> {
+        *self.set() = Set { cues, came: None };
+        let _ = tokio::time::timeout(patience, self.sprung.notified()).await;
+        let came = std::mem::take(&mut *self.set()).came;
+        if let Some(cue) = came {
             tokio::time::sleep(cue.after).await;
         }
-        came || too_late
+        came
     }
 
-    fn cue(&self) -> std::sync::MutexGuard<'_, Option<Cue>> {
+    fn set(&self) -> MutexGuard<'_, Set> {
         self.set.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the conversation goes on.
     fn goes_on(&self, event: Event) -> bool {
-        let mut set = self.cue();
-        let Some(cue) = set.as_mut().filter(|cue| cue.event == Some(event)) else {
+        let mut set = self.set();
+        let Some(place) = set.cues.iter().position(|cue| cue.event == event) else {
             return true;
         };
-        if cue.skip > 0 {
-            cue.skip -= 1;
+        if set.cues[place].skip > 0 {
+            set.cues[place].skip -= 1;
             return true;
         }
+        let cue = set.cues[place];
+        *set = Set {
+            cues: Vec::new(),
+            came: Some(cue),
+        };
         let on_the_spot = cue.after.is_zero();
-        *set = None;
         if on_the_spot && let Some(process) = self.process.get() {
             process.kill();
         }

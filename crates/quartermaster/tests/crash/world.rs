@@ -114,7 +114,7 @@ pub async fn call_in(device: Arc<Mutex<Device>>, rng: Rng, stop: CancellationTok
             let _ = device.tick().await;
         }
         drop(device);
-        tokio::time::sleep(Duration::from_millis(10 + rng.below(60))).await;
+        tokio::time::sleep(Duration::from_millis(rng.below(30))).await;
     }
 }
 

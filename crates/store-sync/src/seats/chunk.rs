@@ -16,12 +16,24 @@ impl Round<'_> {
         run!(self.sync.db, "seats.attempt", |tx| seats::count_attempt(tx, &ids)
             .await)?;
         let mut results = Vec::with_capacity(rows.len());
-        let ended = match rows {
-            [row] => self.singly(action, vec![row.clone()], &mut results).await,
-            rows => self.together(action, rows.to_vec(), &mut results).await,
-        };
+        let ended = self.call(action, rows, &mut results).await;
         self.record(action, results).await?;
         ended.map_err(SyncError::Store)
+    }
+
+    /// What an earlier call may have settled, before its answer was lost or the server died, is looked at first.
+    async fn call(
+        &mut self,
+        action: SeatAction,
+        rows: &[Seat],
+        results: &mut Results,
+    ) -> Result<(), StoreError> {
+        let (doubtful, mut rows): (Vec<_>, Vec<_>) = rows.iter().cloned().partition(|row| row.attempts > 0);
+        rows.extend(self.look(action, doubtful, results).await?);
+        if rows.len() < 2 {
+            return self.singly(action, rows, results).await;
+        }
+        self.together(action, rows, results).await
     }
 
     /// One bulk call. A lost answer is followed by a look at every seat, and the remainder is sent once more.

@@ -233,6 +233,48 @@ async fn an_interrupted_round_keeps_what_was_settled() {
 }
 
 #[tokio::test]
+async fn what_a_killed_server_may_have_done_is_looked_at_before_anything_is_repeated() {
+    let (setup, names) = crowd(40).await;
+    let app = setup.online().await.id;
+    setup.enter(app, SeatState::Assigning, &refs(&names[..6])).await;
+    let mut begun = Vec::new();
+    for name in &names[..4] {
+        begun.push(setup.seat(app, name).await.unwrap().id);
+    }
+    // Counted before the call, and then the server is no more; the call took effect for two of them.
+    qm_db::run!(setup.db, "seats.attempt", |tx| qm_db::seats::count_attempt(
+        tx, &begun
+    )
+    .await)
+    .unwrap();
+    for name in &names[..2] {
+        setup.sim.claim_seat(&online_key(), name).unwrap();
+    }
+    let round = setup.sync.seat_round(app).await.unwrap();
+    assert_eq!(round.changes.len(), 6);
+    assert_eq!(
+        setup.sim.count(Operation::Seat),
+        4,
+        "those in doubt were looked at"
+    );
+    let claimed = setup.sim.ledger().iter().filter(|seat| seat.claimed).count();
+    assert_eq!(claimed, 2, "and not assigned once more");
+    assert_eq!(setup.sim.count(Operation::BulkSeats), 1);
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_seat_is_in_no_doubt() {
+    let (setup, names) = crowd(1).await;
+    let app = setup.online().await.id;
+    setup.enter(app, SeatState::Assigning, &refs(&names[..3])).await;
+    let waiting = setup.sync.seat_round(app).await.unwrap().waiting;
+    assert_eq!(waiting.len(), 2);
+    for name in &waiting {
+        assert_eq!(setup.seat(app, name).await.unwrap().attempts, 0);
+    }
+}
+
+#[tokio::test]
 async fn apps_without_seats_are_refused() {
     let setup = Setup::new(2).await;
     setup.full().await;
