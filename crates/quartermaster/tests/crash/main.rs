@@ -17,7 +17,7 @@ use anyhow::Result;
 use qm_testkit::process::databases;
 
 /// How often the server of each database is killed.
-const KILLS: u64 = 60;
+const KILLS: u64 = 100;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_killed_at_any_moment_keeps_its_promises() -> Result<()> {
