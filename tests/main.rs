@@ -5,6 +5,7 @@
 
 mod api_access;
 mod api_input;
+mod backup;
 mod certificates;
 mod database_outage;
 mod device_input;

@@ -20,6 +20,14 @@ pub enum DbError {
         .0.display()
     )]
     InUse(std::path::PathBuf),
+    /// A database that was to be new holds something.
+    #[error(
+        "there is a database already, and it is not overwritten: name another file, or create an empty database"
+    )]
+    NotEmpty,
+    /// A table of a dump is not as this program writes it.
+    #[error("the rows of the table {0} are not as this program writes them")]
+    ForeignDump(String),
     /// It cannot be used at the moment. Nothing of what was asked for is stored.
     #[error("the database is not available: {0}")]
     Unavailable(Outage, #[source] sqlx::Error),

@@ -24,6 +24,7 @@ pub mod deployments;
 pub mod device_apps;
 pub mod devices;
 mod dialect;
+pub mod dump;
 pub mod enrollment_tokens;
 mod error;
 pub mod exchanges;

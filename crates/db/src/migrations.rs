@@ -2,7 +2,7 @@
 
 use crate::error::DbError;
 use sqlx::{
-    PgPool, SqlSafeStr, SqlitePool,
+    PgConnection, PgPool, SqlSafeStr, SqliteConnection, SqlitePool,
     migrate::{MigrateError, Migration, MigrationType, Migrator},
 };
 
@@ -49,12 +49,53 @@ pub(crate) async fn bring_up_postgres(pool: &PgPool) -> Result<(), DbError> {
         .map_err(|error| refused(error, POSTGRES))
 }
 
-fn migrator(steps: &[Step]) -> Migrator {
+/// Makes the schema as it was after these steps.
+pub(crate) async fn bring_sqlite_to(
+    connection: &mut SqliteConnection,
+    versions: &[i64],
+) -> Result<(), DbError> {
+    let migrator = migrator(SQLITE.iter().filter(|step| versions.contains(&step.version)));
+    migrator
+        .run(connection)
+        .await
+        .map_err(|error| refused(error, SQLITE))
+}
+
+/// Makes the schema as it was after these steps.
+pub(crate) async fn bring_postgres_to(
+    connection: &mut PgConnection,
+    versions: &[i64],
+) -> Result<(), DbError> {
+    let migrator = migrator(POSTGRES.iter().filter(|step| versions.contains(&step.version)));
+    migrator
+        .run(connection)
+        .await
+        .map_err(|error| refused(error, POSTGRES))
+}
+
+/// Refuses steps that this program does not know.
+pub(crate) fn check_known(versions: &[i64]) -> Result<(), DbError> {
+    let unknown = |version: &&i64| SQLITE.iter().all(|step| step.version != **version);
+    match versions.iter().find(unknown) {
+        Some(found) => Err(DbError::NewerSchema {
+            found: *found,
+            known: SQLITE.last().map_or(0, |step| step.version),
+        }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn known() -> Vec<i64> {
+    SQLITE.iter().map(|step| step.version).collect()
+}
+
+fn migrator<'s>(steps: impl IntoIterator<Item = &'s Step>) -> Migrator {
     let migration = |step: &Step| {
         let sql = step.sql.into_sql_str();
         Migration::new(step.version, step.name.into(), MigrationType::Simple, sql, false)
     };
-    Migrator::with_migrations(steps.iter().map(migration).collect())
+    Migrator::with_migrations(steps.into_iter().map(migration).collect())
 }
 
 fn refused(error: MigrateError, steps: &[Step]) -> DbError {

@@ -4,7 +4,7 @@ use crate::{
     connections::Connections, db::EnginePools, error::DbError, migrations, outage::Outage, watch::Watch,
 };
 use sqlx::{
-    Connection, Executor, SqlitePool,
+    Connection, Executor, SqliteConnection, SqlitePool,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -55,6 +55,25 @@ pub(crate) async fn open_file(path: &Path) -> Result<EnginePools, DbError> {
         writer: Connections::new(writer, Some(Duration::MAX), None),
         readers: Connections::new(readers, Some(Duration::MAX), None),
     })
+}
+
+/// A connection of one's own to a file that is there, for reading.
+pub(crate) async fn existing_file(path: &Path) -> Result<SqliteConnection, DbError> {
+    let options = sqlite_options()
+        .filename(path)
+        .create_if_missing(false)
+        .pragma("query_only", "ON");
+    SqliteConnection::connect_with(&options)
+        .await
+        .map_err(DbError::from_connecting)
+}
+
+/// A connection of one's own to a new file.
+pub(crate) async fn new_file(path: &Path) -> Result<SqliteConnection, DbError> {
+    private_file(path)?;
+    SqliteConnection::connect_with(&sqlite_options().filename(path))
+        .await
+        .map_err(DbError::from_connecting)
 }
 
 /// A database in memory has one connection, for everything.

@@ -74,7 +74,7 @@ fn check_host(host: &str) -> Result<()> {
     Ok(())
 }
 
-fn private_folder(folder: &Path) -> Result<()> {
+pub(crate) fn private_folder(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     #[cfg(unix)]
     {

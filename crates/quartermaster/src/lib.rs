@@ -6,6 +6,7 @@
 //! Start with [`main`], then [`serve`]. Data goes to stdout, everything else to stderr. Exit status: 0 done, 1 the request
 //! was wrong, 2 the server or this program failed.
 
+pub mod backup;
 pub mod client;
 pub mod config;
 #[cfg(feature = "demo")]
@@ -40,6 +41,10 @@ enum Command {
     Init(init::Init),
     /// Run the server
     Serve(serve::Serve),
+    /// Write database, keys and configuration into one archive, while the server may run
+    Backup(backup::Backup),
+    /// Make an installation from such an archive
+    Restore(backup::Restore),
     /// Manage API tokens
     #[command(subcommand)]
     Token(token::Token),
@@ -69,6 +74,8 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Init(init) => init::run(&init).await?,
         Command::Serve(serve) => serve::run(&serve).await?,
+        Command::Backup(backup) => backup::backup(&backup).await?,
+        Command::Restore(restore) => backup::run_restore(&restore).await?,
         Command::Token(token) => token::run(&token).await?,
         #[cfg(feature = "demo")]
         Command::Demo(demo) => return demo::run(&demo).await,

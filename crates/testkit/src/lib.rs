@@ -20,6 +20,7 @@ use qm_device_sim::{SessionReport, Trigger};
 use quartermaster::demo::scene::{Options, Scene};
 use std::{
     ops::{Deref, DerefMut},
+    path::Path,
     sync::Arc,
     time::Duration,
 };
@@ -159,6 +160,12 @@ impl Stage {
             tokio::time::sleep(PAUSE).await;
         }
         bail!("it did not come to pass")
+    }
+
+    /// Stops the server and goes on with another installation of it, at the same addresses.
+    pub async fn move_to(self, config: &Path) -> Result<Self> {
+        let scene = self.scene.move_to(config).await?;
+        Ok(Self { scene, ..self })
     }
 
     /// Waits until the server says that it is ready; what it said before, if it was not.

@@ -100,6 +100,19 @@ impl Scene {
         Ok(scene)
     }
 
+    /// The configuration file of the server.
+    pub fn config(&self) -> PathBuf {
+        self.folder.path().join("quartermaster.toml")
+    }
+
+    /// Stops the server and goes on with another installation of it, at the same addresses.
+    pub async fn move_to(self, config: &Path) -> Result<Self> {
+        self.server.stop().await;
+        let metrics = PrometheusBuilder::new().build_recorder().handle();
+        let server = Running::start(&Config::load(config)?, metrics).await?;
+        Ok(Self { server, ..self })
+    }
+
     /// The server's database.
     pub fn database(&self) -> &Db {
         self.server.database()

@@ -1,0 +1,483 @@
+//! All rows of a database as JSON, the same from either engine and for either engine: what a backup is made of.
+//!
+//! A row is a JSON array of its cells in the order of the columns: numbers, texts, `null`, bytes in hexadecimal. The
+//! databases themselves write and read the arrays, so a row is never held here but as its line of text.
+
+use crate::{
+    dialect::Engine,
+    error::DbError,
+    migrations,
+    open::{self, Address},
+    outage::Outage,
+};
+use futures_util::TryStreamExt as _;
+use sqlx::{
+    AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _, SqliteConnection,
+    postgres::PgConnectOptions,
+};
+use std::{io, path::Path, str::FromStr as _};
+
+/// Most tables, each after those it refers to.
+const TABLES: [&str; 23] = [
+    "devices",
+    "device_apps",
+    "certificates",
+    "enrollment_tokens",
+    "enrollment_replies",
+    "sessions",
+    "commands",
+    "exchanges",
+    "device_groups",
+    "group_members",
+    "apps",
+    "packages",
+    "package_frameworks",
+    "licenses",
+    "seats",
+    "deployments",
+    "target_counts",
+    "targets",
+    "seat_reasons",
+    "jobs",
+    "api_tokens",
+    "audit_entries",
+    "idempotency_keys",
+];
+
+enum Link {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+/// A column and the kind of its cells, in the engine's word.
+struct Column {
+    name: String,
+    kind: String,
+}
+
+impl Link {
+    const fn engine(&self) -> Engine {
+        match self {
+            Self::Sqlite(_) => Engine::Sqlite,
+            Self::Postgres(_) => Engine::Postgres,
+        }
+    }
+
+    async fn run(&mut self, sql: String) -> Result<(), DbError> {
+        let sql = AssertSqlSafe(sql);
+        match self {
+            Self::Sqlite(connection) => connection.execute(sql).await.map(|_| ()),
+            Self::Postgres(connection) => connection.execute(sql).await.map(|_| ()),
+        }
+        .map_err(|error| DbError::from_driver("dump", error))
+    }
+
+    /// The tables there are, without those of the engine and of the migrator.
+    async fn tables(&mut self) -> Result<Vec<String>, DbError> {
+        let sqlite =
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY name";
+        let postgres = "SELECT CAST(relname AS TEXT) FROM pg_class \
+            WHERE relnamespace = CAST(current_schema() AS regnamespace) AND relkind = 'r' ORDER BY 1";
+        match self {
+            Self::Sqlite(connection) => sqlx::query_scalar(sqlite).fetch_all(connection).await,
+            Self::Postgres(connection) => sqlx::query_scalar(postgres).fetch_all(connection).await,
+        }
+        .map_err(|error| DbError::from_driver("dump.tables", error))
+    }
+
+    async fn columns(&mut self, table: &str) -> Result<Vec<Column>, DbError> {
+        let sqlite = "SELECT name, type FROM pragma_table_info($1) ORDER BY cid";
+        let postgres = "SELECT CAST(attname AS TEXT), format_type(atttypid, atttypmod) FROM pg_attribute \
+            WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped ORDER BY attnum";
+        let found: Vec<(String, String)> = match self {
+            Self::Sqlite(connection) => sqlx::query_as(sqlite).bind(table).fetch_all(connection).await,
+            Self::Postgres(connection) => sqlx::query_as(postgres).bind(table).fetch_all(connection).await,
+        }
+        .map_err(|error| DbError::from_driver("dump.columns", error))?;
+        let column = |(name, kind): (String, String)| Column {
+            name,
+            kind: kind.to_lowercase(),
+        };
+        Ok(found.into_iter().map(column).collect())
+    }
+
+    async fn close(self) -> Result<(), DbError> {
+        match self {
+            Self::Sqlite(connection) => connection.close().await,
+            Self::Postgres(connection) => connection.close().await,
+        }
+        .map_err(|error| DbError::from_driver("dump.close", error))
+    }
+}
+
+/// A database at one moment, while others go on writing.
+pub struct Snapshot {
+    link: Link,
+    versions: Vec<i64>,
+}
+
+impl Snapshot {
+    /// Takes a snapshot. The schema is left as it is.
+    pub async fn take(url: &str) -> Result<Self, DbError> {
+        let mut link = match Address::parse(url)? {
+            Address::Memory => return Err(DbError::BadUrl("a database in memory is in no other process")),
+            Address::File(path) => Link::Sqlite(open::existing_file(path).await?),
+            Address::Postgres => Link::Postgres(connect_postgres(url).await?),
+        };
+        link.run(begin_reading(link.engine()).to_owned()).await?;
+        let sql = "SELECT version FROM _sqlx_migrations ORDER BY version";
+        let versions = match &mut link {
+            Link::Sqlite(connection) => sqlx::query_scalar(sql).fetch_all(connection).await,
+            Link::Postgres(connection) => sqlx::query_scalar(sql).fetch_all(connection).await,
+        }
+        .map_err(|error| DbError::from_driver("dump.versions", error))?;
+        migrations::check_known(&versions)?;
+        Ok(Self { link, versions })
+    }
+
+    /// Which database it is.
+    pub fn engine(&self) -> Engine {
+        self.link.engine()
+    }
+
+    /// The steps of the schema's history that the database has gone through.
+    pub fn versions(&self) -> &[i64] {
+        &self.versions
+    }
+
+    /// The tables that this database has, each after those it refers to.
+    pub async fn tables(&mut self) -> Result<Vec<&'static str>, DbError> {
+        let there = self.link.tables().await?;
+        Ok(tables()
+            .filter(|table| there.iter().any(|name| name == table))
+            .collect())
+    }
+
+    /// Gives every row of a table to `each`, one line of JSON at a time, the names of the columns before them. How many
+    /// rows there were.
+    pub async fn rows(
+        &mut self,
+        table: &str,
+        mut each: impl FnMut(&str) -> io::Result<()>,
+    ) -> Result<u64, DumpError> {
+        let columns = self.link.columns(table).await?;
+        let names: Vec<_> = columns.iter().map(|column| column.name.as_str()).collect();
+        each(&serde_json::Value::from(names).to_string())?;
+        let sql = AssertSqlSafe(reading(self.link.engine(), table, &columns));
+        let failed = |error| DumpError::Database(DbError::from_driver("dump.rows", error));
+        let mut count = 0;
+        match &mut self.link {
+            Link::Sqlite(connection) => {
+                let mut rows = sqlx::query(sql).fetch(connection);
+                while let Some(row) = rows.try_next().await.map_err(failed)? {
+                    each(row.try_get(0).map_err(failed)?)?;
+                    count += 1;
+                }
+            }
+            Link::Postgres(connection) => {
+                let mut rows = sqlx::query(sql).fetch(connection);
+                while let Some(row) = rows.try_next().await.map_err(failed)? {
+                    each(row.try_get(0).map_err(failed)?)?;
+                    count += 1;
+                }
+            }
+        }
+        Ok(count)
+    }
+
+    /// Lets go of the snapshot.
+    pub async fn close(self) -> Result<(), DbError> {
+        self.link.close().await
+    }
+}
+
+/// Why rows could not be written out.
+#[derive(Debug, thiserror::Error)]
+pub enum DumpError {
+    /// The database.
+    #[error(transparent)]
+    Database(#[from] DbError),
+    /// Where the rows go to.
+    #[error("cannot write: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// A new database that is filled from a dump. Nothing of it is there until [`finish`](Self::finish).
+pub struct Loader {
+    link: Link,
+    url: String,
+}
+
+impl Loader {
+    /// Makes a database as it was after these steps of the schema's history; there must be none.
+    pub async fn begin(url: &str, versions: &[i64]) -> Result<Self, DbError> {
+        migrations::check_known(versions)?;
+        let mut link = match Address::parse(url)? {
+            Address::Memory => return Err(DbError::BadUrl("a database in memory is gone with this process")),
+            Address::File(path) if path.exists() => return Err(DbError::NotEmpty),
+            Address::File(path) => {
+                let mut connection = open::new_file(path).await?;
+                migrations::bring_sqlite_to(&mut connection, versions).await?;
+                Link::Sqlite(connection)
+            }
+            Address::Postgres => {
+                let mut link = Link::Postgres(connect_postgres(url).await?);
+                if !link.tables().await?.is_empty() {
+                    return Err(DbError::NotEmpty);
+                }
+                if let Link::Postgres(connection) = &mut link {
+                    migrations::bring_postgres_to(connection, versions).await?;
+                }
+                link
+            }
+        };
+        link.run("BEGIN".to_owned()).await?;
+        // What the steps themselves put in is in the dump as well.
+        let there = link.tables().await?;
+        for table in tables().filter(|table| there.iter().any(|name| name == table)) {
+            link.run(format!("DELETE FROM {table}")).await?;
+        }
+        let url = url.to_owned();
+        Ok(Self { link, url })
+    }
+
+    /// How the rows of a table are stored. `header` is the line of column names.
+    pub async fn table(&mut self, table: &str, header: &str) -> Result<TableLoader<'_>, DbError> {
+        let given: Vec<String> =
+            serde_json::from_str(header).map_err(|_| DbError::ForeignDump(table.to_owned()))?;
+        let known = self.link.columns(table).await?;
+        let column = |name: String| {
+            let of_table = known.iter().find(|column| column.name == name);
+            of_table
+                .map(|column| Column {
+                    name,
+                    kind: column.kind.clone(),
+                })
+                .ok_or_else(|| DbError::ForeignDump(table.to_owned()))
+        };
+        let columns: Vec<_> = given.into_iter().map(column).collect::<Result<_, _>>()?;
+        let insert = writing(self.link.engine(), table, &columns);
+        Ok(TableLoader {
+            link: &mut self.link,
+            insert,
+        })
+    }
+
+    /// Makes everything permanent and brings the schema up to date.
+    pub async fn finish(mut self) -> Result<(), DbError> {
+        self.link.run("COMMIT".to_owned()).await?;
+        self.link.close().await?;
+        crate::Db::connect(&self.url).await?.close().await;
+        Ok(())
+    }
+}
+
+/// Stores rows of one table.
+pub struct TableLoader<'l> {
+    link: &'l mut Link,
+    insert: String,
+}
+
+impl TableLoader<'_> {
+    /// Stores some rows, given as a JSON array of their lines.
+    pub async fn store(&mut self, rows: &str) -> Result<(), DbError> {
+        let sql = AssertSqlSafe(self.insert.clone());
+        match self.link {
+            Link::Sqlite(connection) => sqlx::query(sql).bind(rows).execute(connection).await.map(|_| ()),
+            Link::Postgres(connection) => sqlx::query(sql).bind(rows).execute(connection).await.map(|_| ()),
+        }
+        .map_err(|error| DbError::from_driver("load", error))
+    }
+}
+
+/// The tables that came with later steps, and those that nothing refers to.
+const LATER: [&str; 4] = ["settings", "store_circuit", "store_status", "unused_content"];
+
+/// Every table, each after those it refers to.
+pub fn tables() -> impl Iterator<Item = &'static str> {
+    TABLES.into_iter().chain(LATER)
+}
+
+const fn begin_reading(engine: Engine) -> &'static str {
+    match engine {
+        // The first read fixes what the transaction sees.
+        Engine::Sqlite => "BEGIN",
+        Engine::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    }
+}
+
+async fn connect_postgres(url: &str) -> Result<PgConnection, DbError> {
+    let options = PgConnectOptions::from_str(url)
+        .map_err(|_| DbError::BadUrl("a part of the postgres: address is malformed"))?;
+    PgConnection::connect_with(&options)
+        .await
+        .map_err(DbError::from_connecting)
+}
+
+/// One text cell for each row: the array of its cells.
+fn reading(engine: Engine, table: &str, columns: &[Column]) -> String {
+    let cell = |column: &Column| match column.kind.as_str() {
+        "blob" => format!("hex(\"{}\")", column.name),
+        "bytea" => format!("encode(\"{}\", 'hex')", column.name),
+        _ => format!("\"{}\"", column.name),
+    };
+    let cells: Vec<_> = columns.iter().map(cell).collect();
+    match engine {
+        // `hex` makes an empty text of a null.
+        Engine::Sqlite => {
+            let cells = columns
+                .iter()
+                .zip(cells)
+                .map(|(column, cell)| match column.kind.as_str() {
+                    "blob" => format!("iif(\"{0}\" IS NULL, NULL, {cell})", column.name),
+                    _ => cell,
+                });
+            format!(
+                "SELECT json_array({}) FROM \"{table}\"",
+                cells.collect::<Vec<_>>().join(", ")
+            )
+        }
+        Engine::Postgres => format!(
+            "SELECT CAST(json_build_array({}) AS TEXT) FROM \"{table}\"",
+            cells.join(", ")
+        ),
+    }
+}
+
+/// Rows from one parameter: the array of their arrays.
+fn writing(engine: Engine, table: &str, columns: &[Column]) -> String {
+    let names: Vec<_> = columns
+        .iter()
+        .map(|column| format!("\"{}\"", column.name))
+        .collect();
+    let cell = |(index, column): (usize, &Column)| match (engine, column.kind.as_str()) {
+        (Engine::Sqlite, "blob") => format!("unhex(value ->> {index})"),
+        (Engine::Sqlite, _) => format!("value ->> {index}"),
+        (Engine::Postgres, "bytea") => format!("decode(given.v ->> {index}, 'hex')"),
+        (Engine::Postgres, kind) => format!("CAST(given.v ->> {index} AS {kind})"),
+    };
+    let cells: Vec<_> = columns.iter().enumerate().map(cell).collect();
+    let source = match engine {
+        Engine::Sqlite => "json_each($1)",
+        Engine::Postgres => "json_array_elements(CAST($1 AS json)) AS given(v)",
+    };
+    format!(
+        "INSERT INTO \"{table}\" ({}) SELECT {} FROM {source}",
+        names.join(", "),
+        cells.join(", ")
+    )
+}
+
+/// Removes a database that was only half filled.
+pub fn discard(url: &str) -> Result<(), DbError> {
+    if let Address::File(path) = Address::parse(url)? {
+        for suffix in ["", "-wal", "-shm"] {
+            let mut name = path.as_os_str().to_owned();
+            name.push(suffix);
+            match std::fs::remove_file(Path::new(&name)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(DbError::Unavailable(Outage::NoFile, sqlx::Error::Io(error)));
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support;
+
+    #[tokio::test]
+    async fn every_table_of_the_schema_is_dumped() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("a.db").display());
+        let db = crate::Db::connect(&url).await.unwrap();
+        let mut link = Link::Sqlite(open::existing_file(&folder.path().join("a.db")).await.unwrap());
+        let there: Vec<_> = link.tables().await.unwrap();
+        let mut listed: Vec<_> = tables().chain(["_sqlx_migrations"]).collect();
+        listed.sort_unstable();
+        assert_eq!(there, listed);
+        db.close().await;
+    }
+
+    async fn lines(url: &str) -> Vec<(String, Vec<String>)> {
+        let mut snapshot = Snapshot::take(url).await.unwrap();
+        let mut all = Vec::new();
+        for table in snapshot.tables().await.unwrap() {
+            let mut lines = Vec::new();
+            snapshot
+                .rows(table, |line| {
+                    lines.push(line.to_owned());
+                    Ok(())
+                })
+                .await
+                .unwrap();
+            all.push((table.to_owned(), lines));
+        }
+        snapshot.close().await.unwrap();
+        all
+    }
+
+    async fn load(url: &str, dump: &[(String, Vec<String>)]) {
+        let versions = migrations::known();
+        let mut loader = Loader::begin(url, &versions).await.unwrap();
+        for (table, lines) in dump {
+            let (header, rows) = lines.split_first().unwrap();
+            let mut table = loader.table(table, header).await.unwrap();
+            table.store(&format!("[{}]", rows.join(","))).await.unwrap();
+        }
+        loader.finish().await.unwrap();
+    }
+
+    /// As both engines would write them: without spaces, booleans as numbers, digits of bytes in capitals.
+    fn plain(dump: Vec<(String, Vec<String>)>) -> Vec<(String, Vec<serde_json::Value>)> {
+        let cell = |cell: serde_json::Value| match cell {
+            serde_json::Value::Bool(value) => i64::from(value).into(),
+            serde_json::Value::String(text) if text.bytes().all(|b| b.is_ascii_hexdigit()) => {
+                text.to_uppercase().into()
+            }
+            other => other,
+        };
+        let line = |line: String| -> serde_json::Value {
+            let cells: Vec<serde_json::Value> = serde_json::from_str(&line).unwrap();
+            cells.into_iter().map(cell).collect::<Vec<_>>().into()
+        };
+        dump.into_iter()
+            .map(|(table, lines)| (table, lines.into_iter().map(line).collect()))
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn what_is_loaded_is_what_was_dumped_from_one_engine_to_the_other_and_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| format!("sqlite:{}", folder.path().join(name).display());
+        let db = crate::Db::connect(&file("first.db")).await.unwrap();
+        for sql in [
+            "INSERT INTO settings VALUES ('quotes \"and'' ünï 🦀', 'line\nbreak\\'), ('number', '00123')",
+            "INSERT INTO api_tokens VALUES (x'00ff', 'ops', 'admin', x'', 9007199254740993)",
+            "INSERT INTO devices (id, state, dm_id, hardware_id, name, upn, kind, enrolled_at, apps_due, details) \
+             VALUES (x'01', 'active', 'd', 'h', 'n', 'u', 'full', 1, 1, '{\"a\":\"null\"}'), \
+                    (x'02', 'ended', 'd', 'h', 'n', 'u', 'full', -1, 0, '{}')",
+        ] {
+            db.execute_raw(sql).await.unwrap();
+        }
+        let first = lines(&file("first.db")).await;
+        db.close().await;
+        load(&file("second.db"), &first).await;
+        assert_eq!(lines(&file("second.db")).await, first);
+        let again = Loader::begin(&file("second.db"), &migrations::known()).await;
+        assert!(matches!(again, Err(DbError::NotEmpty)));
+        let Some(server) = test_support::postgres_url() else {
+            return;
+        };
+        let postgres = test_support::postgres_schema(&server).await;
+        load(&postgres, &first).await;
+        let second = lines(&postgres).await;
+        assert_eq!(plain(second.clone()), plain(first.clone()));
+        load(&file("third.db"), &second).await;
+        assert_eq!(plain(lines(&file("third.db")).await), plain(first));
+    }
+}
