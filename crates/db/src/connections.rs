@@ -3,8 +3,7 @@
 
 use crate::{outage::Outage, watch::Watch};
 use sqlx::{
-    Connection as _, Database, Executor as _, PgConnection, Pool, Postgres, Sqlite, SqliteConnection,
-    pool::PoolConnection,
+    Database, Executor as _, PgConnection, Pool, Postgres, Sqlite, SqliteConnection, pool::PoolConnection,
 };
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -40,7 +39,7 @@ impl Speak for Postgres {
 }
 
 /// The connections of one database for one use.
-pub(crate) struct Connections<DB: Database> {
+pub(crate) struct Connections<DB: Speak> {
     pool: Pool<DB>,
     free: Arc<Semaphore>,
     idle: Mutex<Vec<(PoolConnection<DB>, Instant)>>,
@@ -51,7 +50,7 @@ pub(crate) struct Connections<DB: Database> {
 }
 
 /// A connection on loan.
-pub(crate) struct Lent<DB: Database> {
+pub(crate) struct Lent<DB: Speak> {
     /// `None` after a broken connection could not be replaced.
     connection: Option<PoolConnection<DB>>,
     owner: Arc<Connections<DB>>,
@@ -70,7 +69,7 @@ enum Trust {
     Broken,
 }
 
-impl<DB: Database> Connections<DB> {
+impl<DB: Speak> Connections<DB> {
     /// Connections of a pool. After `trusted_for` without use the pool looks after a connection; with `None` it gets
     /// every connection back at once, which it needs where it has other users.
     pub(crate) fn new(pool: Pool<DB>, trusted_for: Option<Duration>, watch: Option<Arc<Watch>>) -> Arc<Self> {
@@ -153,7 +152,7 @@ impl<DB: Database> Connections<DB> {
     }
 }
 
-impl<DB: Database> Lent<DB> {
+impl<DB: Speak> Lent<DB> {
     /// The connection, with a statement about to begin: until it has [ended](Self::ended), it is not to be trusted.
     pub(crate) fn begin(&mut self) -> Result<&mut DB::Connection, sqlx::Error> {
         self.trust = Trust::Unsure;
@@ -199,14 +198,17 @@ impl<DB: Database> Lent<DB> {
     }
 }
 
-/// A connection whose last statement nobody saw end: it must say something before the pool gets it back.
-async fn look_after<DB: Database>(mut connection: PoolConnection<DB>) {
-    if !matches!(timeout(LAST_WORD, connection.ping()).await, Ok(Ok(()))) {
-        drop(connection.detach());
+/// A connection whose last statement nobody saw end: that may have begun a transaction, which must not be left to whoever
+/// comes next. Where there was none, SQLite refuses and PostgreSQL warns, and either is an answer.
+async fn look_after<DB: Speak>(mut connection: PoolConnection<DB>) {
+    match timeout(LAST_WORD, DB::say(&mut connection, "ROLLBACK")).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) if !breaks_connection(&error) => {}
+        _ => drop(connection.detach()),
     }
 }
 
-impl<DB: Database> Drop for Lent<DB> {
+impl<DB: Speak> Drop for Lent<DB> {
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take() {
             self.give_back(connection);

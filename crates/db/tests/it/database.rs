@@ -367,3 +367,31 @@ async fn a_part_that_lost_a_deadlock_is_undone_and_the_rest_is_kept() {
         assert!(settings::find(&mut conn, key).await.unwrap().is_some(), "{key}");
     }
 }
+
+#[tokio::test]
+async fn a_transaction_given_up_while_it_begins_leaves_the_connection_usable() {
+    on_both(async |db: &Db, _: &Make| {
+        for turns in 0..60 {
+            // BEGIN is on its way, or just done, and nobody waits for its end.
+            tokio::select! {
+                biased;
+                begun = db.begin("test") => drop(begun),
+                () = take_turns(turns * 8) => {}
+            }
+            let mut tx = db.begin("test").await.unwrap();
+            qm_db::settings::set(&mut tx, "after", "good").await.unwrap();
+            tx.commit().await.unwrap();
+        }
+        let mut conn = db.read().await.unwrap();
+        let kept = qm_db::settings::find(&mut conn, "after").await.unwrap();
+        assert_eq!(kept.as_deref(), Some("good"));
+    })
+    .await;
+}
+
+/// Lets others have their turn this many times.
+async fn take_turns(turns: usize) {
+    for _ in 0..turns {
+        tokio::task::yield_now().await;
+    }
+}
