@@ -11,12 +11,22 @@ pub enum ContentError {
     #[error(transparent)]
     Location(#[from] LocationError),
     /// The file system said no.
-    #[error("the content store could not use `{}`", path.display())]
+    #[error("the content store could not use `{}`: {source}", path.display())]
     Io {
         /// Where.
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// No room is left.
+    #[error(
+        "the content folder is full (`{}`); free some space or give it a larger disk. Nothing half-written is kept, and \
+         it is tried again",
+        path.display()
+    )]
+    Full {
+        /// Where.
+        path: PathBuf,
     },
     /// Other bytes than announced.
     #[error("the content has the SHA-256 digest {actual}, not {expected} as announced; transfer it again")]

@@ -25,7 +25,10 @@ pub(crate) async fn blocking<T: Send + 'static>(
 /// Makes an I/O error tell the path.
 pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> ContentError + use<> {
     let path = path.to_owned();
-    move |source| ContentError::Io { path, source }
+    move |source| match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ContentError::Full { path },
+        _ => ContentError::Io { path, source },
+    }
 }
 
 /// Creates a folder for the server alone, and its parents. Existing ones are left as they are.
@@ -147,5 +150,23 @@ impl Drop for TemporaryFile {
             // What cannot be removed now is removed at the next start.
             let _ = std::fs::remove_file(&self.path);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_from_other_failures() {
+        let told = |kind: io::ErrorKind| at(Path::new("/srv/content"))(io::Error::from(kind));
+        for kind in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded] {
+            assert!(told(kind).to_string().contains("free some space"), "{kind}");
+        }
+        let other = told(io::ErrorKind::PermissionDenied).to_string();
+        assert!(
+            other.contains("/srv/content") && other.contains("permission denied"),
+            "{other}"
+        );
     }
 }

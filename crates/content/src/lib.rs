@@ -17,6 +17,7 @@ mod location;
 mod partial;
 pub mod range;
 mod sink;
+mod space;
 mod store;
 mod stream;
 mod writer;

@@ -17,7 +17,7 @@ use std::{
 /// Content by its digest, in a folder. Clones share it; so may several servers.
 #[derive(Debug, Clone)]
 pub struct ContentStore {
-    layout: Layout,
+    pub(crate) layout: Layout,
 }
 
 impl ContentStore {

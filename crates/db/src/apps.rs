@@ -163,10 +163,12 @@ sql! {
           description = coalesce(excluded.description, apps.description), \
           license = excluded.license, state = excluded.state, \
           package_family_name = coalesce(excluded.package_family_name, apps.package_family_name), \
-          seats_total = CASE WHEN excluded.seats_assigned IS NULL THEN apps.seats_total ELSE excluded.seats_total END, \
-          seats_available = CASE WHEN excluded.seats_assigned IS NULL THEN apps.seats_available \
-            ELSE excluded.seats_available END, \
-          seats_assigned = coalesce(excluded.seats_assigned, apps.seats_assigned), \
+          seats_total = CASE WHEN excluded.license <> 'online' THEN NULL \
+            WHEN excluded.seats_assigned IS NULL THEN apps.seats_total ELSE excluded.seats_total END, \
+          seats_available = CASE WHEN excluded.license <> 'online' THEN NULL \
+            WHEN excluded.seats_assigned IS NULL THEN apps.seats_available ELSE excluded.seats_available END, \
+          seats_assigned = CASE WHEN excluded.license <> 'online' THEN NULL \
+            ELSE coalesce(excluded.seats_assigned, apps.seats_assigned) END, \
           icon = coalesce(excluded.icon, apps.icon), updated_at = excluded.updated_at \
         RETURNING {columns}";
     UPDATE = "UPDATE apps SET name = $2, publisher = $3, description = $4, license = $6, state = $7, product_id = $8, \

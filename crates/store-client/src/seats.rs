@@ -63,9 +63,30 @@ impl StoreClient {
         match self.one_seat(operation, Method::POST, key, upn).await {
             // Carried out, but with an answer that proves nothing.
             Ok(json) => seat_in_state(&json, upn, &SeatState::Active).ok_or(StoreError::Ambiguous(operation)),
+            Err(error @ StoreError::Forbidden(_)) => self.look_into_forbidden(key, upn, error).await,
             Err(error) if fault_of(&error).is_some() => self.look_into_refusal(key, upn, error).await,
             Err(error) => Err(error),
         }
+    }
+
+    /// 403 is about the connection, unless the seat may be read: then it is about the seat.
+    async fn look_into_forbidden(
+        &self,
+        key: &ProductKey,
+        upn: &str,
+        error: StoreError,
+    ) -> Result<Seat, StoreError> {
+        if matches!(self.seat(key, upn).await, Err(StoreError::Forbidden(_))) {
+            return Err(error);
+        }
+        let about_the_seat = match error {
+            StoreError::Forbidden(fault) => StoreError::Refused {
+                operation: Operation::AssignSeat,
+                fault,
+            },
+            other => other,
+        };
+        self.look_into_refusal(key, upn, about_the_seat).await
     }
 
     /// 6.10: takes a user's seat back; `None` if there was none (any more), also where the user is gone.

@@ -1,10 +1,11 @@
 //! `store-sim`: a Store for Business service on this machine, until it is interrupted.
 
 use anyhow::{Context, Result};
-use clap::{Parser, builder::PossibleValuesParser};
+use clap::{Parser, ValueEnum, builder::PossibleValuesParser};
+use http::StatusCode;
 use qm_core::Secret;
 use qm_store_sim::{
-    Fault, Product, ProductKey, SimConfig, StoreSim, StoreSimHandle,
+    Bound, Fault, Product, ProductKey, SimConfig, StoreSim, StoreSimHandle,
     catalogue::{self, PackageEntry},
     fault,
 };
@@ -45,12 +46,49 @@ struct Options {
     /// Seconds that addresses of packages are good.
     #[arg(long, default_value_t = 600)]
     address_seconds: u64,
+    /// Seconds that tokens are good.
+    #[arg(long, default_value_t = 4271)]
+    token_seconds: u64,
+    /// Write the numbers of token answers as numbers, not as text.
+    #[arg(long)]
+    token_numbers: bool,
+    /// Seconds that continuation tokens are good.
+    #[arg(long, default_value_t = 3600)]
+    continuation_seconds: u64,
+    /// This many more products without packages, for long inventories.
+    #[arg(long, default_value_t = 0)]
+    products: usize,
+    /// Whether `modifiedSince` includes its own moment.
+    #[arg(long, value_enum, default_value_t = BoundOption::Inclusive)]
+    modified_since: BoundOption,
+    /// Status for "no seats left".
+    #[arg(long, default_value_t = StatusCode::CONFLICT)]
+    no_seats_status: StatusCode,
+    /// Answer 404 in place of 409 for the license of an online-licensed product.
+    #[arg(long)]
+    online_license_is_not_found: bool,
     /// Answer with PascalCase names.
     #[arg(long)]
     pascal_case: bool,
     /// A fault to switch on; may be repeated.
     #[arg(long = "fault", value_name = "NAME", value_parser = PossibleValuesParser::new(fault::names()))]
     faults: Vec<String>,
+}
+
+/// [`Bound`] on the command line.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum BoundOption {
+    Inclusive,
+    Exclusive,
+}
+
+impl From<BoundOption> for Bound {
+    fn from(option: BoundOption) -> Self {
+        match option {
+            BoundOption::Inclusive => Self::Inclusive,
+            BoundOption::Exclusive => Self::Exclusive,
+        }
+    }
 }
 
 #[tokio::main]
@@ -72,6 +110,7 @@ async fn main() -> Result<()> {
 fn config(options: &Options) -> Result<SimConfig> {
     let default = SimConfig::default();
     let mut products = catalogue::demo(options.seats)?;
+    products.extend(catalogue::many(options.products));
     for (index, path) in options.packages.iter().enumerate() {
         products.push(offered(index, path)?);
     }
@@ -86,6 +125,12 @@ fn config(options: &Options) -> Result<SimConfig> {
             .clone()
             .map_or(default.client_secret, Secret::new),
         address_lifetime: Duration::from_secs(options.address_seconds),
+        token_lifetime: Duration::from_secs(options.token_seconds),
+        token_numbers: options.token_numbers,
+        continuation_lifetime: Duration::from_secs(options.continuation_seconds),
+        modified_since: options.modified_since.into(),
+        no_seats_status: options.no_seats_status,
+        online_license_is_not_found: options.online_license_is_not_found,
         everyone_exists: options.users.is_empty(),
         users: options.users.clone(),
         products,

@@ -44,9 +44,7 @@ impl StoreSync {
     /// the next round.
     pub async fn seat_round(&self, app_id: AppId) -> Result<SeatRound, SyncError> {
         let (app, key) = self.store_app(app_id).await?;
-        if app.license != LicenseKind::Online {
-            return Err(SyncError::NotOnline);
-        }
+        let online = app.license == LicenseKind::Online;
         let round = Round {
             sync: self,
             app,
@@ -56,8 +54,11 @@ impl StoreSync {
             open: None,
         };
         let wanted = round.wanted().await?;
-        if wanted.is_empty() {
-            return Ok(round.report);
+        match (online, wanted.is_empty()) {
+            (true, true) => return Ok(round.report),
+            (false, true) => return Err(SyncError::NotOnline),
+            (false, false) => return round.end_without_seats(wanted).await,
+            (true, false) => {}
         }
         self.guarded(Box::pin(round.carry_out(wanted))).await
     }
@@ -76,6 +77,23 @@ impl Wanted {
 }
 
 impl Round<'_> {
+    /// The app was licensed online once: its seats are gone with that, and there are no others.
+    async fn end_without_seats(mut self, wanted: Wanted) -> Result<SeatRound, SyncError> {
+        let gone = |row: Seat| (row, Settled::Done);
+        let refused = |row: Seat| (row, Settled::Refused(SyncError::NotOnline.to_string()));
+        self.record(
+            SeatAction::Reclaim,
+            wanted.reclaiming.into_iter().map(gone).collect(),
+        )
+        .await?;
+        self.record(
+            SeatAction::Assign,
+            wanted.assigning.into_iter().map(refused).collect(),
+        )
+        .await?;
+        Ok(self.report)
+    }
+
     async fn carry_out(mut self, wanted: Wanted) -> Result<SeatRound, SyncError> {
         self.settle(wanted).await?;
         // The counts are for people; the next synchronization has them anyway.

@@ -95,12 +95,22 @@ impl StoreSync {
             .partial(&format!("store {} {}", file.full_name, listed.package_id))
             .await?;
         if expected.is_none_or(|expected| partial.size() != expected) {
+            let missing = expected.unwrap_or(0).saturating_sub(partial.size());
+            self.content.check_room(missing).await?;
             let download = self
                 .client
                 .download(address.expose(), resume(&partial, expected).as_ref())
                 .await;
             match download {
-                Ok(download) => receive(&mut partial, download, expected).await?,
+                Ok(download) => match receive(&mut partial, download, expected).await {
+                    Ok(()) => {}
+                    Err(error @ SyncError::Content(ContentError::Full { .. })) => {
+                        // The database may be on the same disk and needs the room more.
+                        partial.discard().await?;
+                        return Err(error);
+                    }
+                    Err(error) => return Err(error),
+                },
                 Err(error) => {
                     if error == DownloadError::CannotResume {
                         partial.restart(None).await?;

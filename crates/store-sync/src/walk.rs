@@ -38,6 +38,9 @@ impl StoreSync {
             Ok((report, mark)) => self.end_status(report, *mark).await,
             Err(error) => self.fail_status(error).await,
         };
+        if let (Err(_), Err(error)) = (&result, &ended) {
+            tracing::warn!(%error, "how the synchronization ended could not be noted");
+        }
         let (report, _) = result?;
         ended?;
         tracing::info!(

@@ -1,6 +1,6 @@
 //! Faults by name, for the command line.
 
-use super::{EndOfList, Fault, FaultRule, Loss};
+use super::{EndOfList, Fault, FaultRule, Loss, RetryAfter};
 use crate::{Operation, TokenError};
 use std::time::Duration;
 
@@ -30,6 +30,23 @@ const PRESETS: &[(&str, Make)] = &[
     ("silent", || Fault::Hang.always()),
     ("trickling", || Fault::Trickle.always()),
     ("dropped", || Fault::Drop.times(3)),
+    ("throttled-by-date", || {
+        Fault::Status {
+            status: 429,
+            retry_after: Some(RetryAfter::Date(2)),
+        }
+        .times(3)
+    }),
+    ("wrong-secret", || Fault::Token(TokenError::WrongSecret).always()),
+    ("unknown-application", || {
+        Fault::Token(TokenError::UnknownApplication).always()
+    }),
+    ("unknown-tenant", || {
+        Fault::Token(TokenError::UnknownTenant).always()
+    }),
+    ("unknown-resource", || {
+        Fault::Token(TokenError::UnknownResource).always()
+    }),
     ("secret-expired", || {
         Fault::Token(TokenError::SecretExpired).always()
     }),
@@ -51,6 +68,16 @@ const PRESETS: &[(&str, Make)] = &[
     ("empty-page", || Fault::EmptyPage.into()),
     ("blank-continuation", || {
         Fault::EndOfList(EndOfList::Blank).always()
+    }),
+    ("null-continuation", || Fault::EndOfList(EndOfList::Null).always()),
+    ("empty-continuation", || {
+        Fault::EndOfList(EndOfList::Empty).always()
+    }),
+    ("license-not-found", || {
+        Fault::status(404).on(Operation::OfflineLicense).always()
+    }),
+    ("license-conflict", || {
+        Fault::status(409).on(Operation::OfflineLicense).always()
     }),
     ("short-addresses", || {
         Fault::AddressesLast(Duration::from_secs(2)).always()

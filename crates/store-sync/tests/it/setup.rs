@@ -69,6 +69,20 @@ impl Setup {
         setups
     }
 
+    /// The demo catalogue on one of the databases, each in its turn.
+    pub async fn in_turn(turn: usize, seats: u64) -> Self {
+        let mut databases = vec![("sqlite", test_support::sqlite().await)];
+        if let Some(url) = test_support::postgres_url().filter(|_| turn % 2 == 1) {
+            databases = vec![("postgres", test_support::postgres(&url).await)];
+        }
+        let products = demo(seats).unwrap();
+        let sim = SimConfig {
+            products,
+            ..SimConfig::default()
+        };
+        Self::on(databases.remove(0), sim).await
+    }
+
     async fn on((engine, db): (&'static str, Db), sim: SimConfig) -> Self {
         let clock = Clock::mock(Timestamp::from_millis(1_760_000_000_000));
         let sim = SimConfig {
