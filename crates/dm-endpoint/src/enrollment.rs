@@ -58,9 +58,10 @@ pub async fn policies(State(server): Server, peer: Peer, headers: HeaderMap, bod
         Err(rejected) => return sent(rejected.answer(activity_id)),
     };
     let correlation = request.correlation(activity_id);
-    match server.may_enroll(&request.credential, address(peer)).await {
+    let from = address(peer);
+    match server.may_enroll(&request.credential, from).await {
         Ok(()) => sent(GetPoliciesResponse::default().encode(correlation)),
-        Err(error) => refused(&server, &error, Operation::GetPolicies, correlation),
+        Err(error) => refused(&server, &error, Operation::GetPolicies, correlation, from),
     }
 }
 
@@ -75,12 +76,19 @@ pub async fn enroll(State(server): Server, peer: Peer, headers: HeaderMap, body:
         Err(rejected) => return sent(rejected.answer(activity_id)),
     };
     let correlation: Correlation<'_> = request.correlation(activity_id);
-    match server.enroll(&request, address(peer)).await {
+    let from = address(peer);
+    match server.enroll(&request, from).await {
         Ok(document) => {
             let created_at = server.now();
             sent(RequestSecurityTokenResponseCollection { document, created_at }.encode(correlation))
         }
-        Err(error) => refused(&server, &error, Operation::RequestSecurityToken, correlation),
+        Err(error) => refused(
+            &server,
+            &error,
+            Operation::RequestSecurityToken,
+            correlation,
+            from,
+        ),
     }
 }
 
@@ -90,10 +98,12 @@ fn refused(
     error: &EnrollError,
     operation: Operation,
     correlation: Correlation<'_>,
+    from: Option<IpAddr>,
 ) -> Response {
     match error {
         EnrollError::Refused(fault) => {
-            tracing::info!(activity.id = %correlation.activity_id, fault = ?fault.kind, "enrollment refused");
+            let peer = from.map(tracing::field::display);
+            tracing::info!(activity.id = %correlation.activity_id, peer, fault = ?fault.kind, "enrollment refused");
             sent(fault.encode(operation, correlation))
         }
         EnrollError::TooManyFailures(wait) => later(*wait),

@@ -81,9 +81,14 @@ async fn converse(listener: &Listener, stream: TlsStream<TcpStream>, peer: Socke
         ended = connection.as_mut() => ended,
         time = end.as_mut() => {
             connection.as_mut().graceful_shutdown();
+            let silent = async {
+                sleep(time).await;
+                // A request may have come at the last moment.
+                ticket.activity.quiet_for(time).await;
+            };
             tokio::select! {
                 ended = connection => ended,
-                () = sleep(time) => Ok(()),
+                () = silent => Ok(()),
             }
         }
     };
