@@ -314,11 +314,13 @@ async fn asks_the_store() {
     assert_eq!(seen.request, "POST /api/v1/store/sync");
     assert_eq!(shown.data.as_deref(), Some(ID));
     let status = json!({ "state": "failed", "last_success_at": null, "last_error": "no route", "products": 4,
-        "seats_assigned": 7 });
+        "seats_assigned": 7,
+        "circuit": { "state": "open", "since": "2026-01-02T03:04:05Z", "retry_at": null, "reason": "no route" } });
     let (_, shown) = once("store status", ok(&status)).await;
     assert_eq!(
         shown.data.unwrap(),
-        "State           failed\nLast success    -\nLast error      no route\nProducts        4\nSeats assigned  7"
+        "State           failed\nLast success    -\nLast error      no route\nProducts        4\nSeats assigned  7\n\
+         Circuit         open\nSince           2026-01-02T03:04:05Z\nAsked again     -\nBecause         no route"
     );
 }
 
