@@ -19,6 +19,7 @@ mod figure;
 mod nginx;
 mod process;
 mod rest;
+mod rollout;
 mod scale;
 mod seed;
 mod server;
@@ -52,6 +53,8 @@ enum Bench {
     Syncml,
     /// An idle check-in against a bare handler behind the same TLS.
     CheckIn,
+    /// A deployment to 100,000 devices against a bare INSERT … SELECT.
+    Rollout,
     /// Check-ins with 1,000 and with 100,000 devices, and during a deployment to all of them.
     Scale,
     /// The server at rest with 100,000 devices: memory, and time until it is ready.
@@ -110,6 +113,7 @@ async fn run(bench: Bench, effort: Effort) -> Result<Vec<Figure>> {
     match bench {
         Bench::Syncml => Ok(syncml::run(effort)),
         Bench::CheckIn => check_in::run(effort).await,
+        Bench::Rollout => rollout::run(effort).await,
         Bench::Scale => scale::run(effort).await,
         Bench::Rest => rest::run(effort).await,
         Bench::Content => content::run(effort).await,
