@@ -2,11 +2,12 @@
 
 use crate::{
     StoreClient,
+    pace::Pace,
     transport::{cause, header_text},
 };
 use bytes::Bytes;
 use reqwest::{RequestBuilder, Response, StatusCode, header};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use url::Url;
 
 /// Why a download failed.
@@ -89,6 +90,7 @@ pub struct Resume {
 #[derive(Debug)]
 pub struct Download {
     response: Response,
+    pace: Pace,
     /// Where its first byte belongs; 0 where the content network starts over although a rest was asked for.
     pub offset: u64,
     /// Size of the whole file, where told.
@@ -147,10 +149,14 @@ impl StoreClient {
 impl Download {
     /// The next bytes; `None` at the end.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, DownloadError> {
-        self.response
-            .chunk()
-            .await
-            .map_err(|error| DownloadError::Broken(cause(error)))
+        let chunk = self.response.chunk().await;
+        let chunk = chunk.map_err(|error| DownloadError::Broken(cause(error)))?;
+        match &chunk {
+            Some(bytes) if !self.pace.keeps_up(Instant::now(), bytes.len()) => Err(DownloadError::Broken(
+                "less than a kilobyte a second arrives".to_owned(),
+            )),
+            _ => Ok(chunk),
+        }
     }
 
     fn whole(response: Response) -> Self {
@@ -158,6 +164,7 @@ impl Download {
             offset: 0,
             total: response.content_length(),
             validators: validators(&response),
+            pace: Pace::new(Instant::now()),
             response,
         }
     }
@@ -182,6 +189,7 @@ impl Download {
         let total = total.or(resume.total);
         Ok(Self {
             response,
+            pace: Pace::new(Instant::now()),
             offset,
             total,
             validators: resume.validators.clone(),

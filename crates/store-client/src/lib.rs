@@ -20,6 +20,7 @@ mod content;
 mod error;
 mod image;
 mod operation;
+mod pace;
 mod paging;
 mod products;
 mod seats;

@@ -1,6 +1,7 @@
 //! Artwork: one picture of each app, in the content store.
 
 use crate::{StoreSync, SyncError};
+use qm_content::{ContentError, Stored};
 use qm_core::{Sha256, app::App};
 use qm_db::{apps, run};
 use qm_store_client::{LocalizedDetails, ProductImage};
@@ -22,9 +23,13 @@ impl StoreSync {
                 return Ok(None);
             }
         };
-        let mut writer = self.content.writer().await?;
-        writer.write(&image.bytes).await?;
-        let stored = writer.finish(None, None).await?;
+        let stored = match self.keep_picture(&image.bytes).await {
+            Ok(stored) => stored,
+            Err(error) => {
+                tracing::warn!(app.id = %app.id, %error, "the app's icon could not be stored");
+                return Ok(None);
+            }
+        };
         if app.icon != Some(stored.sha256) {
             let now = self.clock.now();
             run!(self.db, "app.icon", |tx| apps::set_icon(
@@ -36,6 +41,12 @@ impl StoreSync {
             .await)?;
         }
         Ok(Some(stored.sha256))
+    }
+
+    async fn keep_picture(&self, bytes: &[u8]) -> Result<Stored, ContentError> {
+        let mut writer = self.content.writer().await?;
+        writer.write(bytes).await?;
+        writer.finish(None, None).await
     }
 }
 

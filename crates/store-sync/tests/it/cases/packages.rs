@@ -176,3 +176,17 @@ async fn a_package_that_does_not_fit_on_the_disk_is_not_begun_and_tried_again_la
         );
     }
 }
+
+#[tokio::test]
+async fn a_content_folder_that_takes_nothing_costs_the_icons_and_not_the_catalogue() {
+    let setup = Setup::new(5).await;
+    let somewhere = setup.content.path(&qm_core::Sha256([0; 32]));
+    let folder = somewhere.ancestors().nth(2).unwrap();
+    std::fs::remove_dir_all(folder.join("tmp")).unwrap();
+    let report = setup.full().await;
+    assert_eq!((report.products, report.failures), (2, vec![]));
+    assert_eq!(setup.online().await.icon, None);
+    std::fs::create_dir(folder.join("tmp")).unwrap();
+    setup.full().await;
+    assert!(setup.online().await.icon.is_some(), "a whole walk fills the gap");
+}
