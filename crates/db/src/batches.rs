@@ -43,7 +43,8 @@ where
     {
         let (reply, answer) = oneshot::channel();
         if self.queue().join(key, Waiting { item, reply }) {
-            tokio::spawn(self.clone().drive(serve));
+            // In a box: what serves a group is large, and would be moved as it is spawned.
+            tokio::spawn(Box::pin(self.clone().drive(serve)));
         }
         answer.await.ok()
     }

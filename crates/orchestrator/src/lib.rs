@@ -143,7 +143,7 @@ impl Orchestrator {
         let refusals = FailureLimit::new(REFUSALS_LOGGED, Duration::from_mins(10));
         let attempts = attempts::Attempts::new(&settings);
         let wake = worker::Wake::default();
-        let lookups = checkin::lookup::Lookups::new(&db);
+        let lookups = checkin::lookup::Lookups::new();
         let line = checkin::shared::Line::new(&db);
         Arc::new(Self {
             db,

@@ -37,13 +37,16 @@ pub async fn check_in(
     conn: &mut Conn,
     fingerprint: &Sha256,
     session_id: &str,
-) -> Result<Option<CheckIn>, DbError> {
+) -> Result<Option<Box<CheckIn>>, DbError> {
     let found = check_in_many(conn, &[(fingerprint, session_id)]).await?;
     Ok(found.into_iter().next().flatten())
 }
 
 /// The same for several, all in one statement; an answer for each, in their order.
-pub async fn check_in_many(conn: &mut Conn, callers: &[Caller<'_>]) -> Result<Vec<Option<CheckIn>>, DbError> {
+pub async fn check_in_many(
+    conn: &mut Conn,
+    callers: &[Caller<'_>],
+) -> Result<Vec<Option<Box<CheckIn>>>, DbError> {
     let rows = (0_i64..)
         .zip(callers)
         .map(|(place, (fingerprint, session))| (place, *fingerprint, *session));
@@ -61,7 +64,8 @@ pub async fn check_in_many(conn: &mut Conn, callers: &[Caller<'_>]) -> Result<Ve
     Ok(found)
 }
 
-fn read(row: Row<'_>) -> Result<CheckIn, DbError> {
+/// In a box, as it is large and passed on several times.
+fn read(row: Row<'_>) -> Result<Box<CheckIn>, DbError> {
     let device = read_device(row)?;
     let certificate = DeviceCertificate {
         fingerprint: row.get("c_fingerprint")?,
@@ -86,13 +90,13 @@ fn read(row: Row<'_>) -> Result<CheckIn, DbError> {
             updated_at: row.get("s_updated_at")?,
         }),
     };
-    Ok(CheckIn {
+    Ok(Box::new(CheckIn {
         device,
         certificate,
         session,
         open_commands: row.get("open_commands")?,
         live_targets: row.get("live_targets")?,
-    })
+    }))
 }
 
 sql! {

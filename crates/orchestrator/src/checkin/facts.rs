@@ -1,6 +1,6 @@
 //! What a message taught us, applied to the database within its transaction.
 
-use super::{Incoming, unanswered::close};
+use super::{Incoming, record::learn, unanswered::close};
 use crate::{Orchestrator, audit, materials::Catalogue};
 use qm_core::{
     CommandId, HResult, TargetId, Timestamp,
@@ -9,10 +9,7 @@ use qm_core::{
     device::{Device, DeviceState, EndReason, InstalledApp},
     job::JobKind,
 };
-use qm_csp::{
-    app_management::AppAlert,
-    device_management::{DeviceFacts, read_inventory_item},
-};
+use qm_csp::app_management::AppAlert;
 use qm_db::{
     DbError, Tx, certificates, commands, device_apps, devices,
     devices::CheckIn,
@@ -434,42 +431,3 @@ fn alert_parts(alert: &AppAlert) -> (Context, &str, HResult, bool) {
         } => (*context, family_name, *result, true),
     }
 }
-
-/// Whether values are what the device record says already.
-pub fn knows<'f>(device: &Device, values: impl Iterator<Item = (&'f str, &'f str)>) -> bool {
-    let mut copy = device.clone();
-    for (uri, value) in values {
-        learn(&mut copy, uri, value);
-    }
-    copy == *device
-}
-
-/// Notes a value of the device inventory.
-fn learn(device: &mut Device, uri: &str, value: &str) {
-    let mut facts = DeviceFacts::default();
-    read_inventory_item(uri, value, &mut facts);
-    let DeviceFacts {
-        os_version,
-        architecture,
-        name,
-        manufacturer,
-        model,
-        max_sync_version,
-        details,
-        ..
-    } = facts;
-    device.os_version = os_version.or(device.os_version);
-    device.architecture = architecture.or(device.architecture);
-    device.manufacturer = manufacturer.or_else(|| device.manufacturer.take());
-    device.model = model.or_else(|| device.model.take());
-    if let Some(name) = name.filter(|name| !name.is_empty()) {
-        device.name = name;
-    }
-    if let Some(version) = max_sync_version {
-        device.details.insert(MAX_SYNC_VERSION.to_owned(), version);
-    }
-    device.details.extend(details);
-}
-
-/// The key of `MaxSyncApplicationVersion` in a device's details.
-pub const MAX_SYNC_VERSION: &str = "MaxSyncApplicationVersion";

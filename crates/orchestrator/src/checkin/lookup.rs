@@ -3,7 +3,7 @@
 use super::{CheckInError, Incoming};
 use crate::Orchestrator;
 use qm_core::Sha256;
-use qm_db::{Batches, Db, DbError, Engine, devices, devices::CheckIn};
+use qm_db::{Batches, DbError, devices, devices::CheckIn};
 use std::sync::Arc;
 
 /// Whom a message is from, as it says.
@@ -12,27 +12,26 @@ pub(super) struct Caller {
     session_id: String,
 }
 
-type Found = Result<Option<CheckIn>, CheckInError>;
+type Found = Result<Option<Box<CheckIn>>, CheckInError>;
 
 /// The callers that wait to be read.
 pub(crate) struct Lookups(Batches<(), Caller, Found>);
 
 impl Lookups {
-    /// One reading connection of SQLite keeps up with all the processors' handshakes; on PostgreSQL a second one goes on
-    /// while the network carries what the first one asked for.
-    pub(crate) fn new(db: &Db) -> Self {
-        let lanes = match db.engine() {
-            Engine::Sqlite => 1,
-            Engine::Postgres => 2,
-        };
-        Self(Batches::new(lanes, MOST))
+    /// One connection keeps up with the handshakes of all processors: the more callers wait, the more it reads at once. Several
+    /// would read fewer at once, and cost more.
+    pub(crate) fn new() -> Self {
+        Self(Batches::new(1, MOST))
     }
 }
 
 impl Orchestrator {
     /// The device behind a message, as it is stored now. Read after the message arrived, never remembered: a certificate
     /// that was revoked opens nothing, and no command is overlooked.
-    pub(super) async fn admitted(self: &Arc<Self>, incoming: &Incoming) -> Result<CheckIn, CheckInError> {
+    pub(super) async fn admitted(
+        self: &Arc<Self>,
+        incoming: &Incoming,
+    ) -> Result<Box<CheckIn>, CheckInError> {
         let caller = Caller {
             fingerprint: incoming.fingerprint,
             session_id: incoming.message.header.session_id.clone(),
@@ -62,7 +61,7 @@ impl Orchestrator {
         found
     }
 
-    async fn read(&self, group: &[Caller]) -> Result<Vec<Option<CheckIn>>, DbError> {
+    async fn read(&self, group: &[Caller]) -> Result<Vec<Option<Box<CheckIn>>>, DbError> {
         let callers: Vec<_> = group
             .iter()
             .map(|c| (&c.fingerprint, c.session_id.as_str()))

@@ -6,6 +6,7 @@
 mod admit;
 mod facts;
 pub(crate) mod lookup;
+mod record;
 pub(crate) mod shared;
 mod turn;
 mod unanswered;
@@ -117,11 +118,12 @@ impl Orchestrator {
             Self::idle_answer(&incoming, received)
         } else {
             let span = tracing::Span::current();
-            self.in_turn(shared::Waiting {
+            // In a box: every idle message would carry its size about.
+            Box::pin(self.in_turn(shared::Waiting {
                 device,
                 incoming,
                 span,
-            })
+            }))
             .await?
         };
         log(device, &session_id, msg_id, answered.commands);
@@ -203,15 +205,9 @@ fn is_idle(found: &CheckIn, received: &Received, now: Timestamp) -> bool {
 
 /// Whether the facts are words without consequence and values that the device record has already.
 fn nothing_new(device: &Device, facts: &[Fact]) -> bool {
-    let harmless = |fact: &Fact| {
-        matches!(
-            fact,
-            Fact::SignedIn(_) | Fact::OtherAlert { .. } | Fact::Inventory { .. }
-        )
-    };
-    let values = facts.iter().filter_map(|fact| match fact {
-        Fact::Inventory { uri, value } => Some((uri.as_str(), value.as_str())),
-        _ => None,
-    });
-    facts.iter().all(harmless) && facts::knows(device, values)
+    facts.iter().all(|fact| match fact {
+        Fact::SignedIn(_) | Fact::OtherAlert { .. } => true,
+        Fact::Inventory { uri, value } => record::knows(device, uri, value),
+        _ => false,
+    })
 }

@@ -134,7 +134,7 @@ impl Orchestrator {
     async fn turn_apart(
         &self,
         tx: &mut Tx,
-        found: Option<CheckIn>,
+        found: Option<Box<CheckIn>>,
         waiting: &Waiting,
     ) -> Result<Result<Turn, CheckInError>, DbError> {
         tx.begin_part().await?;
@@ -148,7 +148,7 @@ impl Orchestrator {
     async fn turn_of(
         &self,
         tx: &mut Tx,
-        found: Option<CheckIn>,
+        found: Option<Box<CheckIn>>,
         waiting: &Waiting,
     ) -> Result<Turn, CheckInError> {
         let turn = self.turn(tx, found, &waiting.incoming);
@@ -179,7 +179,7 @@ impl Orchestrator {
 
 /// The devices as they are now that nobody else works on them: other messages may have been answered since they were
 /// admitted.
-async fn callers(tx: &mut Tx, group: &[Waiting]) -> Result<Vec<Option<CheckIn>>, DbError> {
+async fn callers(tx: &mut Tx, group: &[Waiting]) -> Result<Vec<Option<Box<CheckIn>>>, DbError> {
     let ids: Vec<_> = group.iter().map(|waiting| waiting.device).collect();
     devices::lock(tx, &ids).await?;
     let callers: Vec<_> = group.iter().map(|waiting| waiting.incoming.caller()).collect();

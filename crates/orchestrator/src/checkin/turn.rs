@@ -47,7 +47,7 @@ impl Orchestrator {
     pub(super) async fn turn(
         &self,
         tx: &mut Tx,
-        found: Option<CheckIn>,
+        found: Option<Box<CheckIn>>,
         incoming: &Incoming,
     ) -> Result<Turn, CheckInError> {
         let Some(found) = found.filter(|found| opens_session(found, incoming)) else {

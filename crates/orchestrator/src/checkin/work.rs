@@ -1,6 +1,6 @@
 //! What is due for a device at this moment.
 
-use super::facts::{MAX_SYNC_VERSION, Visit};
+use super::{facts::Visit, record::MAX_SYNC_VERSION};
 use qm_core::{
     Timestamp,
     app::LicenseKind,
