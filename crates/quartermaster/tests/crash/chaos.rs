@@ -8,7 +8,7 @@ use crate::{
 };
 use anyhow::{Context as _, Result};
 use qm_core::Rng;
-use std::{collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
 use tokio_util::sync::CancellationToken;
 
 /// One database's run; what there is to tell of it.
@@ -48,8 +48,8 @@ pub async fn run(postgres: Option<String>, seed: u64, kills: u64) -> Result<Stri
 async fn kill(world: &World, rng: &Rng, kills: u64) -> Result<String> {
     let mut came = BTreeMap::<String, u64>::new();
     for _ in 0..kills {
-        let patience = Duration::from_millis(50 + rng.below(350));
-        let came_first = world.trap.spring(Cue::pick(rng), patience).await;
+        let (cues, patience) = Cue::pick(rng);
+        let came_first = world.trap.spring(cues, patience).await;
         let name = came_first.map_or_else(|| "just then".to_owned(), |cue| format!("{:?}", cue.event));
         *came.entry(name).or_default() += 1;
         world.server.kill().await?;

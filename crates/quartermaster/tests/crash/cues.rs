@@ -43,27 +43,30 @@ const RARE: &[Event] = &[
 
 /// Moments that come all the time, with how many of them may come first.
 const FREQUENT: &[(Event, u64)] = &[
-    (Event::Wire(Listener::Management, Flow::Asked), 40),
-    (Event::Wire(Listener::Management, Flow::Answering), 40),
-    (Event::Wire(Listener::Management, Flow::Answered), 40),
-    (Event::Wire(Listener::Enrollment, Flow::Answered), 20),
+    (Event::Wire(Listener::Management, Flow::Asked), 12),
+    (Event::Wire(Listener::Management, Flow::Answering), 12),
+    (Event::Wire(Listener::Management, Flow::Answered), 12),
+    (Event::Wire(Listener::Enrollment, Flow::Answered), 8),
     (Event::Wire(Listener::Admin, Flow::Asked), 30),
     (Event::Wire(Listener::Admin, Flow::Answering), 12),
     (Event::Wire(Listener::Admin, Flow::Answered), 12),
 ];
 
 impl Cue {
-    /// Some moments, the first of which that comes is the one; now and then none at all: then it is just a while.
-    pub fn pick(rng: &Rng) -> Vec<Self> {
-        let frequent = |_| {
-            let (event, most) = pick(FREQUENT, rng);
-            Self::at(event, rng.below(most), rng)
-        };
-        let rare = |_| Self::at(pick(RARE, rng), rng.below(2), rng);
+    /// Moments, the first of which that comes is the one, and how long to wait for it; now and then no moment at all: then
+    /// it is just a while.
+    pub fn pick(rng: &Rng) -> (Vec<Self>, Duration) {
         match rng.below(6) {
-            0 => Vec::new(),
-            1 => (0..1).map(frequent).collect(),
-            _ => (0..4).map(rare).chain((0..1).map(frequent)).collect(),
+            0 => (Vec::new(), Duration::from_millis(rng.below(300))),
+            1 | 2 => {
+                let (event, most) = pick(FREQUENT, rng);
+                let cue = Self::at(event, rng.below(most), rng);
+                (vec![cue], Duration::from_millis(300))
+            }
+            _ => {
+                let cues = RARE.iter().map(|event| Self::at(*event, rng.below(2), rng));
+                (cues.collect(), Duration::from_millis(100 + rng.below(700)))
+            }
         }
     }
 

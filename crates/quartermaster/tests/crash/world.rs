@@ -81,6 +81,8 @@ impl World {
             let own = Rng::seeded(rng.below(u64::MAX));
             let mut options = self.installation.device(&self.store, upn, token, own)?;
             options.name = format!("PC-{number}");
+            // Some are still at work when the next order comes.
+            options.install_ticks = 1 + u32::try_from(number % 3)?;
             let device = enroll(options).await.with_context(|| self.server.tail())?;
             self.devices.push(Arc::new(Mutex::new(device)));
         }
