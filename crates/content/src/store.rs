@@ -4,6 +4,7 @@ use crate::{
     Content, ContentError, ContentWriter, Partial,
     files::{at, blocking, create_folder, list, remove_unlocked},
     folder, partial,
+    stream::Memory,
 };
 use qm_core::{Sha256, Timestamp};
 use std::{
@@ -18,6 +19,7 @@ use std::{
 #[derive(Debug, Clone)]
 pub struct ContentStore {
     pub(crate) layout: Layout,
+    memory: Memory,
 }
 
 impl ContentStore {
@@ -31,7 +33,10 @@ impl ContentStore {
             if removed > 0 {
                 tracing::info!(content.removed = removed, "removed unfinished uploads");
             }
-            Ok(Self { layout })
+            Ok(Self {
+                layout,
+                memory: Memory::default(),
+            })
         })
         .await
     }
@@ -59,13 +64,13 @@ impl ContentStore {
 
     /// Opens content to read it; `None` where it is not stored.
     pub async fn reader(&self, sha256: &Sha256) -> Result<Option<Content>, ContentError> {
-        let (path, sha256) = (self.path(sha256), *sha256);
+        let (path, sha256, memory) = (self.path(sha256), *sha256, self.memory.clone());
         blocking(move || {
             let Some(file) = found(File::open(&path), &path)? else {
                 return Ok(None);
             };
             let size = file.metadata().map_err(at(&path))?.len();
-            Ok(Some(Content::new(file, sha256, size)))
+            Ok(Some(Content::new(file, sha256, size, memory)))
         })
         .await
     }

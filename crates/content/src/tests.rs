@@ -6,8 +6,10 @@ use futures_util::TryStreamExt;
 use qm_core::{Sha256, Timestamp};
 use sha2::Digest;
 use std::{
+    collections::BTreeSet,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    pin::pin,
 };
 use tempfile::TempDir;
 
@@ -195,6 +197,27 @@ async fn deleted_content_can_be_read_to_its_end_and_stored_again() {
     let chunks: Vec<Bytes> = open.stream(0..600_000).try_collect().await.unwrap();
     assert_eq!(chunks.concat(), sample());
     assert_eq!(put(&store, &sample()).await, stored);
+}
+
+#[tokio::test]
+async fn the_memory_of_chunks_that_were_let_go_serves_again() {
+    let (store, _folder) = store().await;
+    let bytes: Vec<u8> = (0..3_000_000_u32).map(|n| n.to_be_bytes()[3]).collect();
+    let stored = put(&store, &bytes).await;
+    let mut places = BTreeSet::new();
+    for _ in 0..2 {
+        let content = store.reader(&stored.sha256).await.unwrap().unwrap();
+        let mut chunks = pin!(content.stream(0..3_000_000));
+        let (mut held, mut read) = (Bytes::new(), Vec::new());
+        while let Some(chunk) = chunks.try_next().await.unwrap() {
+            places.insert(chunk.as_ptr());
+            read.extend_from_slice(&chunk);
+            // As a connection does: the chunk before goes when the next one comes.
+            held = chunk;
+        }
+        assert!(!held.is_empty() && read == bytes);
+    }
+    assert!(places.len() <= 3, "{} places for 24 chunks", places.len());
 }
 
 #[tokio::test]
