@@ -45,6 +45,7 @@ impl FromStr for Version {
         let mut given = text.trim().split('.');
         for (index, part) in parts.iter_mut().enumerate() {
             match given.next() {
+                Some(number) if number.starts_with('+') => return Err(invalid()),
                 Some(number) => *part = number.parse().map_err(|_| invalid())?,
                 None if index > 0 => break,
                 None => return Err(invalid()),
@@ -78,7 +79,7 @@ mod tests {
         assert!(parse("10.0.9.0") < parse("10.0.10.0"));
         assert_eq!(parse("10.0.19045"), parse("10.0.19045.0"));
         assert_eq!(Version::from_packed(2_814_750_931_222_528), parse("10.0.17763.0"));
-        for bad in ["", "1.x", "1.2.3.4.5", "70000.0", "-1"] {
+        for bad in ["", "1.x", "1.2.3.4.5", "70000.0", "-1", "+1.0", "1.+0"] {
             assert!(bad.parse::<Version>().is_err(), "{bad}");
         }
     }
