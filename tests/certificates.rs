@@ -254,10 +254,10 @@ async fn call(stage: &Stage, dialer: &Dialer, message: &[u8]) -> Result<(Handsha
     Ok((kind.context("a handshake")?, answer.status))
 }
 
-async fn set_state(stage: &Stage, identity: &Identity, state: CertificateState) -> Result<()> {
+async fn set_state(stage: &Stage, identity: &Identity, wanted: CertificateState) -> Result<()> {
     let fingerprint: Sha256 = qm_pki::fingerprint(&identity.chain[0]);
     let mut tx = stage.database().begin("test").await?;
-    qm_db::certificates::set_state(&mut tx, &fingerprint, state).await?;
+    qm_db::certificates::set_state(&mut tx, &fingerprint, wanted).await?;
     tx.commit().await?;
     Ok(())
 }

@@ -49,9 +49,12 @@ async fn messages_that_are_none_are_refused_and_change_nothing() -> Result<()> {
         stage.enroll().await?;
         let own = forge::identity(&*stage.devices[0].lock().await)?;
         let dialer = Dialer::new(&stage.root, Some(&own), DEFAULT_VERSIONS)?;
-        let port = |path: &str| match path.starts_with("/Management") {
-            true => stage.config.management.listen.port(),
-            false => stage.config.enrollment.listen.port(),
+        let port = |path: &str| {
+            if path.starts_with("/Management") {
+                stage.config.management.listen.port()
+            } else {
+                stage.config.enrollment.listen.port()
+            }
         };
         let before = stage.everything().await?;
         for (path, media_types) in DOORS {

@@ -24,10 +24,7 @@ fn of_the_installation(stage: &Stage) -> Result<Vec<(String, String)>> {
     }
     let links = fs::read_to_string(stage.config.path(&keys.links))?;
     secrets.push(("the link key".to_owned(), links.trim().to_owned()));
-    secrets.push((
-        "the Store's secret".to_owned(),
-        stage.store.client_secret().to_owned(),
-    ));
+    secrets.push(("the Store's secret".to_owned(), stage.store.client_secret()));
     Ok(secrets)
 }
 
