@@ -54,6 +54,7 @@ impl ApiError {
             Self::TooLarge(_) | Self::UseCase(UseCaseError::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NoRoute | Self::UseCase(UseCaseError::NotFound { .. }) => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::UseCase(UseCaseError::Full) => StatusCode::INSUFFICIENT_STORAGE,
             Self::UseCase(UseCaseError::Conflict(_)) => StatusCode::CONFLICT,
             Self::UseCase(UseCaseError::Invalid { .. } | UseCaseError::Package { .. }) => {
                 StatusCode::UNPROCESSABLE_ENTITY
@@ -77,6 +78,7 @@ impl ApiError {
             Self::TooLarge(_) | Self::UseCase(UseCaseError::TooLarge { .. }) => "too-large",
             Self::NoRoute | Self::UseCase(UseCaseError::NotFound { .. }) => "not-found",
             Self::Method => "method-not-allowed",
+            Self::UseCase(UseCaseError::Full) => "storage-full",
             Self::UseCase(UseCaseError::Conflict(_)) => "conflict",
             Self::UseCase(UseCaseError::Invalid { .. }) => "invalid",
             Self::UseCase(UseCaseError::Package { .. }) => "invalid-package",

@@ -53,7 +53,8 @@ impl Sink {
         Ok(())
     }
 
-    async fn flush(&mut self) -> Result<(), ContentError> {
+    /// Writes what is buffered.
+    pub(crate) async fn flush(&mut self) -> Result<(), ContentError> {
         self.with_state(Ok).await
     }
 

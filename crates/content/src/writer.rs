@@ -7,6 +7,7 @@ use crate::{
     store::Layout,
 };
 use qm_core::Sha256;
+use std::fs::File;
 
 /// Content that was stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +47,16 @@ impl ContentWriter {
     /// Bytes taken so far.
     pub fn size(&self) -> u64 {
         self.sink.size()
+    }
+
+    /// Shows what was written so far to somebody who blocks while reading, before it is stored.
+    pub async fn look<T: Send + 'static>(
+        &mut self,
+        look: impl FnOnce(File) -> T + Send + 'static,
+    ) -> Result<T, ContentError> {
+        self.sink.flush().await?;
+        let path = self.temporary.path().to_owned();
+        blocking(move || Ok(look(File::open(&path).map_err(at(&path))?))).await
     }
 
     /// Stores what was written, if digest and size are as announced. It survives a power failure from then on.

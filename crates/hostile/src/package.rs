@@ -1,13 +1,17 @@
 //! Files that an administrator uploads: packages, bundles, licenses.
 
 use crate::archive;
-use qm_package::{Limits, PackageFile, PackageFormat, PackageKind, inspect, license};
+use qm_package::{Limits, PackageFile, PackageFormat, PackageKind, inspect, license, verify};
 use std::io::Cursor;
 
 /// An archive as it is.
 pub fn package(input: &[u8]) {
     if let Ok(file) = read(input) {
         check(&file, input.len());
+        match verify(Cursor::new(input), &Limits::default()) {
+            Ok(verified) => assert_eq!(verified.file, file, "both readers say the same"),
+            Err(error) => assert!(error.to_string().len() < 4096 + input.len(), "a long error"),
+        }
     }
 }
 

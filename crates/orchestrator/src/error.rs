@@ -38,6 +38,11 @@ pub enum UseCaseError {
         /// What is wrong with it.
         problem: String,
     },
+    /// No room for the file.
+    #[error(
+        "there is no room left where packages are stored (content.url); make room, then upload again: nothing was stored"
+    )]
+    Full,
     /// Too many wrong tokens came from this address.
     #[error(transparent)]
     TooManyFailures(#[from] crate::TooManyFailures),

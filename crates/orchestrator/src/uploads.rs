@@ -1,7 +1,8 @@
 //! Uploads: packages are streamed into the content store, looked into, and become an app of the catalogue.
 //!
-//! [`Orchestrator::begin_upload`], a [`PartWriter`] for each file, [`Orchestrator::finish_upload`]. What was stored for an
-//! upload that is refused stays unreferenced: it is addressed by its content and can do no harm.
+//! [`Orchestrator::begin_upload`], a [`PartWriter`] for each file, [`Orchestrator::finish_upload`]. A package is verified
+//! before it is stored. What was stored for an upload whose files do not belong together stays unreferenced: it is
+//! addressed by its content and can do no harm.
 
 mod accept;
 mod enter;
@@ -12,10 +13,10 @@ use crate::{
     apps::AppDetail,
 };
 use accept::{Accepted, Inspected};
-use qm_content::{ContentError, ContentStore, ContentWriter, Stored};
+use qm_content::{ContentError, ContentStore, ContentWriter};
 use qm_db::run;
-use qm_package::{Limits, PackageError, PackageFile, license, license::LicenseFile};
-use std::{error::Error, fs::File};
+use qm_package::{Limits, PackageError, Verified, license, license::LicenseFile, verify};
+use std::error::Error;
 
 /// What a file of an upload is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,15 +35,9 @@ pub struct Upload {
     /// The most bytes of all parts together.
     limit: u64,
     taken: u64,
-    package: Option<Received>,
-    dependencies: Vec<Received>,
+    package: Option<Inspected>,
+    dependencies: Vec<Inspected>,
     license: Option<LicenseBytes>,
-}
-
-/// A package that is in the content store.
-struct Received {
-    file_name: String,
-    stored: Stored,
 }
 
 struct LicenseBytes {
@@ -66,7 +61,8 @@ impl Orchestrator {
     /// Looks into what was uploaded and enters it into the catalogue: as a package of the uploaded app of the same
     /// family, or as a new app.
     pub async fn finish_upload(&self, caller: &Caller, upload: Upload) -> Result<AppDetail, UseCaseError> {
-        let accepted = self.accept(upload).await?;
+        let accepted = accept(upload)?;
+        self.warn_of_lapses(&accepted);
         let id = run!(self.db, "app.upload", |tx| self
             .enter(tx, caller, &accepted)
             .await)?;
@@ -74,40 +70,30 @@ impl Orchestrator {
         self.app(id).await
     }
 
-    async fn accept(&self, upload: Upload) -> Result<Accepted, UseCaseError> {
-        let Upload {
-            package,
-            dependencies,
-            license,
-            ..
-        } = upload;
-        let package = package.ok_or_else(|| UseCaseError::invalid("package", "the form has no such file"))?;
-        let main = self.inspect(package).await?;
-        let mut inspected = Vec::with_capacity(dependencies.len());
-        for dependency in dependencies {
-            inspected.push(self.inspect(dependency).await?);
+    fn warn_of_lapses(&self, upload: &Accepted) {
+        for file in std::iter::once(&upload.main).chain(&upload.dependencies) {
+            if file.lapses.is_some_and(|end| end < self.clock.now()) {
+                let full_name = &file.package.full_name;
+                tracing::warn!(
+                    package.full_name = full_name,
+                    "the package's certificate has expired, and it has no timestamp; devices may refuse it"
+                );
+            }
         }
-        let license = license.map(|file| read_license(&file).map(|license| (file.file_name, license)));
-        Accepted::check(main, inspected, license.transpose()?)
     }
+}
 
-    async fn inspect(&self, received: Received) -> Result<Inspected, UseCaseError> {
-        let Received { file_name, stored } = received;
-        let content = self.content.reader(&stored.sha256).await.map_err(storage)?;
-        let content =
-            content.ok_or_else(|| UseCaseError::Internal(format!("content {} vanished", stored.sha256)))?;
-        let file = content.into_file();
-        let package = tokio::task::spawn_blocking(move || look_into(file)).await;
-        let package = package.map_err(|error| UseCaseError::Internal(error.to_string()))?;
-        match package {
-            Ok(package) => Ok(Inspected {
-                file_name,
-                stored,
-                package,
-            }),
-            Err(error) => Err(refused(&file_name, &causes(&error))),
-        }
-    }
+/// Whether the files of an upload belong together.
+fn accept(upload: Upload) -> Result<Accepted, UseCaseError> {
+    let Upload {
+        package,
+        dependencies,
+        license,
+        ..
+    } = upload;
+    let package = package.ok_or_else(|| UseCaseError::invalid("package", "the form has no such file"))?;
+    let license = license.map(|file| read_license(&file).map(|license| (file.file_name, license)));
+    Accepted::check(package, dependencies, license.transpose()?)
 }
 
 impl Upload {
@@ -185,7 +171,7 @@ impl PartWriter<'_> {
         }
     }
 
-    /// The file is complete.
+    /// The file is complete. A package is read through and stored if it is whole, its publisher's and fit for devices.
     pub async fn finish(self) -> Result<(), UseCaseError> {
         let Self {
             upload,
@@ -196,11 +182,10 @@ impl PartWriter<'_> {
         match sink {
             Sink::Memory(bytes) => upload.license = Some(LicenseBytes { file_name, bytes }),
             Sink::Store(writer) => {
-                let stored = writer.finish(None, None).await.map_err(storage)?;
-                let received = Received { file_name, stored };
+                let inspected = inspect(file_name, writer).await?;
                 match part {
-                    Part::Package => upload.package = Some(received),
-                    Part::Dependency | Part::License => upload.dependencies.push(received),
+                    Part::Package => upload.package = Some(inspected),
+                    Part::Dependency | Part::License => upload.dependencies.push(inspected),
                 }
             }
         }
@@ -220,8 +205,23 @@ fn too_many(part: Part) -> UseCaseError {
     }
 }
 
-fn look_into(file: File) -> Result<PackageFile, PackageError> {
-    qm_package::inspect(file, &Limits::default())
+async fn inspect(file_name: String, mut writer: ContentWriter) -> Result<Inspected, UseCaseError> {
+    let read = writer.look(|file| verify(file, &Limits::default())).await;
+    let Verified {
+        file: package,
+        lapses,
+    } = match read.map_err(storage)? {
+        Ok(verified) => verified,
+        Err(PackageError::Io(error)) => return Err(UseCaseError::Internal(error.to_string())),
+        Err(error) => return Err(refused(&file_name, &causes(&error))),
+    };
+    let stored = writer.finish(None, None).await.map_err(storage)?;
+    Ok(Inspected {
+        file_name,
+        stored,
+        package,
+        lapses,
+    })
 }
 
 fn read_license(file: &LicenseBytes) -> Result<LicenseFile, UseCaseError> {
@@ -237,6 +237,10 @@ fn refused(file: &str, problem: &str) -> UseCaseError {
 
 #[expect(clippy::needless_pass_by_value, reason = "called by name in `map_err`")]
 fn storage(error: ContentError) -> UseCaseError {
+    if matches!(error, ContentError::Full { .. }) {
+        tracing::warn!(error = causes(&error), "there is no room for an upload");
+        return UseCaseError::Full;
+    }
     UseCaseError::Internal(causes(&error))
 }
 
@@ -255,3 +259,23 @@ fn causes(error: &dyn Error) -> String {
 const MAX_LICENSE: usize = 1 << 20;
 /// Frameworks of all architectures of the largest apps are some thirty files.
 const MAX_DEPENDENCIES: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    #[test]
+    fn a_full_disk_is_told_apart_from_other_faults() {
+        let path = || "content".into();
+        assert!(matches!(
+            storage(ContentError::Full { path: path() }),
+            UseCaseError::Full
+        ));
+        let denied = ContentError::Io {
+            path: path(),
+            source: io::ErrorKind::PermissionDenied.into(),
+        };
+        assert!(matches!(storage(denied), UseCaseError::Internal(_)));
+    }
+}

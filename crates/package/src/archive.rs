@@ -1,15 +1,15 @@
-//! A package's ZIP archive: opened within limits, its parts found by name, small ones read whole.
+//! A package's ZIP archive: its directory read within limits, its parts found by name, small ones read whole.
 
-use crate::{Limit, PackageError, directory};
-use percent_encoding::percent_decode_str;
+use crate::{
+    Limit, PackageError,
+    directory::{self, Directory},
+    entry::{Entry, Packing, cut_short},
+    names::file_key,
+    unpack::Unpacker,
+};
 use std::{
     collections::HashMap,
-    io::{BufReader, Read, Seek},
-};
-use zip::{
-    CompressionMethod, ZipArchive,
-    read::{ArchiveOffset, Config},
-    result::ZipError,
+    io::{Read, Seek, SeekFrom},
 };
 
 /// Bounds on what a package may make the reader do. The sums count a bundle and its members together.
@@ -25,7 +25,11 @@ pub struct Limits {
     pub manifest: u64,
     /// Bytes of all manifests, unpacked.
     pub manifests: u64,
-    /// Bytes unpacked for each byte packed, once more than 64 KiB come out.
+    /// Bytes of everything in one archive, unpacked.
+    pub unpacked: u64,
+    /// Bytes of one signature.
+    pub signature: u64,
+    /// Bytes unpacked for each byte packed: of a manifest, and of a whole archive.
     pub ratio: u64,
 }
 
@@ -37,6 +41,8 @@ impl Default for Limits {
             members: 2_000,
             manifest: 4 << 20,
             manifests: 64 << 20,
+            unpacked: 256 << 30,
+            signature: 1 << 20,
             ratio: 100,
         }
     }
@@ -61,7 +67,7 @@ impl Budget {
     }
 
     /// Counts a manifest that was unpacked.
-    pub(crate) fn spend_manifest(&mut self, manifest: &[u8]) -> Result<(), PackageError> {
+    fn spend_manifest(&mut self, manifest: &[u8]) -> Result<(), PackageError> {
         self.manifests = self
             .manifests
             .checked_sub(manifest.len() as u64)
@@ -69,7 +75,7 @@ impl Budget {
         Ok(())
     }
 
-    fn spend(&mut self, directory: directory::Directory) -> Result<(), PackageError> {
+    fn spend(&mut self, directory: Directory) -> Result<(), PackageError> {
         self.entries = self
             .entries
             .checked_sub(directory.entries)
@@ -93,29 +99,45 @@ pub(crate) struct Extent {
     pub(crate) size: u64,
 }
 
-/// An open archive. Part names are compared as OPC wants it: percent-decoded, case ignored.
-pub(crate) struct Archive<'r, R: Read + Seek> {
-    zip: ZipArchive<BufReader<&'r mut R>>,
+/// What an archive holds, by its directory. Names are compared as OPC wants it: percent-decoded, case ignored.
+pub(crate) struct Archive {
+    pub(crate) directory: Directory,
+    /// In the order in which they stand in the file.
+    pub(crate) entries: Vec<Entry>,
     parts: HashMap<String, usize>,
 }
 
-impl<'r, R: Read + Seek> Archive<'r, R> {
+impl Archive {
     /// Reads the central directory, after weighing it.
-    pub(crate) fn open(reader: &'r mut R, budget: &mut Budget) -> Result<Self, PackageError> {
-        budget.spend(directory::locate(reader)?)?;
-        let config = Config {
-            archive_offset: ArchiveOffset::Known(0),
-        };
-        let zip = ZipArchive::with_config(config, BufReader::new(reader)).map_err(zip_error)?;
-        if zip.has_duplicate_names() {
-            return Err(PackageError::DuplicateEntry { entry: None });
-        }
-        let parts = index(&zip)?;
-        Ok(Self { zip, parts })
+    pub(crate) fn open(reader: &mut (impl Read + Seek), budget: &mut Budget) -> Result<Self, PackageError> {
+        let directory = directory::locate(reader)?;
+        budget.spend(directory)?;
+        let mut bytes = vec![0; usize::try_from(directory.size).unwrap_or(0)];
+        reader.seek(SeekFrom::Start(directory.offset))?;
+        reader.read_exact(&mut bytes).map_err(cut_short)?;
+        let mut entries = read_entries(&bytes, directory)?;
+        entries.sort_unstable_by_key(|entry| entry.offset);
+        check_places(&entries, directory.offset)?;
+        check_sizes(&entries, &budget.limits)?;
+        let parts = index(&entries)?;
+        Ok(Self {
+            directory,
+            entries,
+            parts,
+        })
+    }
+
+    /// The place of a part in `entries`; the name is as in a manifest.
+    pub(crate) fn position(&self, part: &str) -> Option<usize> {
+        self.parts.get(&file_key(part)).copied()
+    }
+
+    pub(crate) fn entry(&self, part: &str) -> Option<&Entry> {
+        self.position(part).map(|at| &self.entries[at])
     }
 
     pub(crate) fn contains(&self, part: &str) -> bool {
-        self.parts.contains_key(&part_key(part))
+        self.position(part).is_some()
     }
 
     /// Whether any part at the root has one of these extensions.
@@ -126,113 +148,162 @@ impl<'r, R: Read + Seek> Archive<'r, R> {
         })
     }
 
-    /// A whole part, if it is there, of at most `limits.manifest` bytes.
-    pub(crate) fn read(&mut self, part: &str, limits: &Limits) -> Result<Option<Vec<u8>>, PackageError> {
-        let Some(&index) = self.parts.get(&part_key(part)) else {
+    /// Where the entry behind this one begins, or the directory.
+    pub(crate) fn next_start(&self, position: usize) -> u64 {
+        let next = self.entries.get(position + 1);
+        next.map_or(self.directory.offset, |entry| entry.offset)
+    }
+
+    /// A manifest, if it is there.
+    pub(crate) fn read_manifest(
+        &self,
+        reader: &mut (impl Read + Seek),
+        part: &str,
+        budget: &mut Budget,
+    ) -> Result<Option<Vec<u8>>, PackageError> {
+        let Limits { manifest, ratio, .. } = budget.limits;
+        let bomb = |entry: &Entry| {
+            let small = entry.size <= RATIO_FLOOR || entry.size > manifest;
+            !small && entry.size / entry.packed.max(1) > ratio
+        };
+        if self.entry(part).is_some_and(bomb) {
+            return Err(exceeded(Limit::Ratio, ratio));
+        }
+        let bytes = self.read(reader, part, Limit::Manifest, manifest)?;
+        bytes.iter().try_for_each(|bytes| budget.spend_manifest(bytes))?;
+        Ok(bytes)
+    }
+
+    /// A whole part, if it is there, of at most so many bytes.
+    pub(crate) fn read(
+        &self,
+        reader: &mut (impl Read + Seek),
+        part: &str,
+        limit: Limit,
+        most: u64,
+    ) -> Result<Option<Vec<u8>>, PackageError> {
+        let Some(entry) = self.entry(part) else {
             return Ok(None);
         };
-        let entry = self.zip.by_index(index).map_err(zip_error)?;
-        check_size(entry.size(), entry.compressed_size(), limits)?;
-        // The declared size may lie; what comes out counts.
-        let mut bytes = Vec::new();
-        entry
-            .take(limits.manifest + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|problem| PackageError::damaged(format_args!("`{part}`: {problem}")))?;
-        if bytes.len() as u64 > limits.manifest {
-            return Err(exceeded(Limit::Manifest, limits.manifest));
+        if entry.size > most {
+            return Err(exceeded(limit, most));
         }
+        reader.seek(SeekFrom::Start(entry.offset))?;
+        entry.read_local(reader)?;
+        let mut bytes = vec![0; usize::try_from(entry.size).unwrap_or(0)];
+        let mut unpacker = Unpacker::new(entry);
+        unpacker.read(reader, &mut bytes)?;
+        unpacker.finish(reader)?;
         Ok(Some(bytes))
     }
 
-    /// The first bytes of a part, if it is there and has that many.
-    pub(crate) fn starts_with(&mut self, part: &str, magic: &[u8]) -> bool {
-        let Some(&index) = self.parts.get(&part_key(part)) else {
-            return false;
-        };
-        let mut head = vec![0; magic.len()];
-        let read = self
-            .zip
-            .by_index(index)
-            .is_ok_and(|mut entry| entry.read_exact(&mut head).is_ok());
-        read && head == magic
-    }
-
     /// Where a part that is stored uncompressed lies in the file, if it is there.
-    pub(crate) fn extent(&mut self, part: &str) -> Result<Option<Extent>, PackageError> {
-        let Some(&index) = self.parts.get(&part_key(part)) else {
+    pub(crate) fn extent(
+        &self,
+        reader: &mut (impl Read + Seek),
+        part: &str,
+    ) -> Result<Option<Extent>, PackageError> {
+        let Some(entry) = self.entry(part) else {
             return Ok(None);
         };
-        let directory_start = self.zip.central_directory_start();
-        let entry = self.zip.by_index_raw(index).map_err(zip_error)?;
-        if entry.compression() != CompressionMethod::Stored || entry.size() != entry.compressed_size() {
+        if entry.packing != Packing::Stored {
             return Err(PackageError::Compression {
                 entry: part.to_owned(),
             });
         }
-        let (Some(start), size) = (entry.data_start(), entry.size()) else {
-            return Err(PackageError::damaged(format_args!("`{part}` cannot be found")));
-        };
-        if start.checked_add(size).is_none_or(|end| end > directory_start) {
-            return Err(PackageError::damaged(format_args!(
-                "`{part}` does not fit the file"
-            )));
+        reader.seek(SeekFrom::Start(entry.offset))?;
+        let start = entry.offset + entry.read_local(reader)?;
+        let size = entry.size;
+        if start
+            .checked_add(size)
+            .is_none_or(|end| end > self.directory.offset)
+        {
+            return Err(overlap(entry));
         }
         Ok(Some(Extent { start, size }))
     }
 }
 
-/// All entries by their comparable name; refuses those that Windows would refuse.
-fn index<R: Read + Seek>(zip: &ZipArchive<R>) -> Result<HashMap<String, usize>, PackageError> {
-    let mut parts = HashMap::with_capacity(zip.len());
-    for position in 0..zip.len() {
-        let entry = zip.by_index_data(position).map_err(zip_error)?;
-        let name = String::from_utf8_lossy(entry.name_raw());
-        if entry.encrypted() {
-            return Err(PackageError::EncryptedEntry {
-                entry: name.into_owned(),
-            });
-        }
-        if !matches!(
-            entry.compression(),
-            CompressionMethod::Stored | CompressionMethod::Deflated
-        ) {
-            return Err(PackageError::Compression {
-                entry: name.into_owned(),
-            });
-        }
-        if parts.insert(part_key(&name), position).is_some() {
-            return Err(PackageError::DuplicateEntry {
-                entry: Some(name.into_owned()),
-            });
-        }
+fn read_entries(bytes: &[u8], directory: Directory) -> Result<Vec<Entry>, PackageError> {
+    let mut entries = Vec::new();
+    let mut end = 0;
+    while end < bytes.len() {
+        let entry = Entry::read(bytes, end)?;
+        end = entry.header.end;
+        entries.push(entry);
     }
-    Ok(parts)
+    if entries.len() as u64 == directory.entries {
+        Ok(entries)
+    } else {
+        Err(PackageError::damaged(format_args!(
+            "the directory lists {} entries, its end record {}",
+            entries.len(),
+            directory.entries
+        )))
+    }
 }
 
-/// A part's name as it compares: percent-decoded (names outside ASCII come either way), `/`, lower case.
-fn part_key(name: &str) -> String {
-    let decoded = percent_decode_str(name).decode_utf8_lossy();
-    decoded.replace('\\', "/").to_lowercase()
+/// From the first byte on, one behind the other. How far apart is seen where they are read.
+fn check_places(entries: &[Entry], end: u64) -> Result<(), PackageError> {
+    if entries.first().is_some_and(|first| first.offset != 0) {
+        return Err(PackageError::Stray {
+            place: "before its first entry".to_owned(),
+        });
+    }
+    let starts = entries.iter().skip(1).map(|entry| entry.offset).chain([end]);
+    let crowded = entries
+        .iter()
+        .zip(starts)
+        .find(|(entry, next)| entry.least_end().is_none_or(|end| end > *next));
+    crowded.map_or(Ok(()), |(entry, _)| Err(overlap(entry)))
 }
 
-fn check_size(size: u64, compressed: u64, limits: &Limits) -> Result<(), PackageError> {
-    if size > limits.manifest {
-        Err(exceeded(Limit::Manifest, limits.manifest))
-    } else if size > RATIO_FLOOR && size / compressed.max(1) > limits.ratio {
+fn overlap(entry: &Entry) -> PackageError {
+    PackageError::Overlap {
+        entry: entry.name.clone(),
+    }
+}
+
+/// What the headers promise bounds the work, as no entry may turn out larger.
+fn check_sizes(entries: &[Entry], limits: &Limits) -> Result<(), PackageError> {
+    let sum = |number: fn(&Entry) -> u64| entries.iter().map(number).fold(0, u64::saturating_add);
+    let (size, packed) = (sum(|entry| entry.size), sum(|entry| entry.packed));
+    if size > limits.unpacked {
+        Err(exceeded(Limit::Unpacked, limits.unpacked))
+    } else if size > BOMB_FLOOR && size / packed.max(1) > limits.ratio {
         Err(exceeded(Limit::Ratio, limits.ratio))
     } else {
         Ok(())
     }
 }
 
-fn zip_error(error: ZipError) -> PackageError {
-    match error {
-        ZipError::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => PackageError::Truncated,
-        ZipError::Io(error) => PackageError::Io(error),
-        other => PackageError::damaged(other),
+/// All entries by their comparable name.
+fn index(entries: &[Entry]) -> Result<HashMap<String, usize>, PackageError> {
+    let mut parts = HashMap::with_capacity(entries.len());
+    for (position, entry) in entries.iter().enumerate() {
+        if parts.insert(entry.key.clone(), position).is_some() {
+            return Err(PackageError::DuplicateEntry {
+                entry: entry.name.clone(),
+            });
+        }
     }
+    for entry in entries {
+        let folders = entry.key.match_indices('/').take(MAX_DEPTH);
+        if let Some((end, _)) = folders
+            .into_iter()
+            .find(|(end, _)| parts.contains_key(&entry.key[..*end]))
+        {
+            return Err(PackageError::FileIsFolder {
+                entry: entry.key[..end].to_owned(),
+            });
+        }
+    }
+    Ok(parts)
 }
 
 /// Small texts may well compress better than the limit on the ratio.
 const RATIO_FLOOR: u64 = 64 << 10;
+/// Below this much no archive is a bomb.
+const BOMB_FLOOR: u64 = 256 << 20;
+/// Folders that are looked at; Windows has no room for more in a path.
+const MAX_DEPTH: usize = 128;

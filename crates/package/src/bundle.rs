@@ -1,5 +1,9 @@
 //! `AppxBundleManifest.xml`: the bundle's identity and the list of its packages.
 
+mod members;
+
+pub(crate) use members::{Opened, locate_members, read_members};
+
 use crate::{
     Identity, ManifestFault, MemberKind, PackageError, Part,
     manifest::{architecture, bad_value, identity, root, version},
@@ -21,6 +25,8 @@ pub(crate) struct BundleEntry {
     pub(crate) file_name: String,
     pub(crate) version: Version,
     pub(crate) architecture: Architecture,
+    /// Empty for applications.
+    pub(crate) resource_id: String,
     pub(crate) stub: bool,
     /// Absent from flat bundles.
     pub(crate) offset: Option<u64>,
@@ -57,6 +63,7 @@ fn entry(element: &Element) -> Result<BundleEntry, ManifestFault> {
         file_name: required("FileName")?.replace('\\', "/"),
         version: version("package version", required("Version")?)?,
         architecture: architecture(element.attribute("Architecture").unwrap_or("neutral"))?,
+        resource_id: element.attribute("ResourceId").unwrap_or_default().to_owned(),
         stub: element.attribute("IsStub").is_some_and(is_true),
         offset: number(element, "Offset")?,
         size: number(element, "Size")?,

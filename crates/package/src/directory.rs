@@ -4,7 +4,10 @@
 //! (the signature covers those records too). Only that form is accepted, so no two readers can disagree
 //! about which directory counts.
 
-use crate::PackageError;
+use crate::{
+    PackageError,
+    bytes::{u16_at, u32_at, u64_at},
+};
 use std::io::{self, Read, Seek, SeekFrom};
 
 /// The central directory as the end record describes it.
@@ -12,6 +15,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 pub(crate) struct Directory {
     pub(crate) entries: u64,
     pub(crate) size: u64,
+    /// Where it begins; the end records follow it.
+    pub(crate) offset: u64,
 }
 
 /// Reads the first bytes and the end records. Errors tell apart other kinds of file, and files cut short.
@@ -24,6 +29,10 @@ pub(crate) fn locate<R: Read + Seek>(reader: &mut R) -> Result<Directory, Packag
     let end: [u8; END_LENGTH] = read_at(reader, end_position)?;
     if !end.starts_with(END_SIGNATURE) || end[20..] != [0, 0] {
         return Err(PackageError::Truncated);
+    }
+    let whole = |disk| matches!(disk, 0 | 0xffff);
+    if u16_at(&end, 8) != u16_at(&end, 10) || !whole(u16_at(&end, 4)) || !whole(u16_at(&end, 6)) {
+        return Err(PackageError::damaged("it is one of several volumes"));
     }
     let claims = Claims {
         entries: u16_at(&end, 10).into(),
@@ -41,6 +50,7 @@ pub(crate) fn locate<R: Read + Seek>(reader: &mut R) -> Result<Directory, Packag
     Ok(Directory {
         entries: claims.entries,
         size: claims.size,
+        offset: claims.offset,
     })
 }
 
@@ -94,24 +104,43 @@ fn wide_claims<R: Read + Seek>(
         size: u64_at(&record, 40),
         offset: u64_at(&record, 48),
     };
+    let agree = |narrow: u64, all: u64, wide: u64| narrow == all || narrow == wide;
+    let consistent = u64_at(&record, 24) == claims.entries
+        && agree(plain.entries, 0xffff, claims.entries)
+        && agree(plain.size, 0xffff_ffff, claims.size)
+        && agree(plain.offset, 0xffff_ffff, claims.offset);
+    if !consistent {
+        return Err(PackageError::damaged("its two end records disagree"));
+    }
     Ok(Some((claims, position)))
 }
 
-fn read_at<R: Read + Seek, const N: usize>(reader: &mut R, position: u64) -> io::Result<[u8; N]> {
+/// What was signed in place of the end records: those of the archive before the signature was added to it.
+pub(crate) fn ends_without_last(ends: &mut [u8], entries: u64, size: u64, offset: u64) {
+    let Some(plain) = ends.len().checked_sub(END_LENGTH) else {
+        return;
+    };
+    if plain == WIDE_END_LENGTH + LOCATOR_LENGTH {
+        for (at, number) in [(24, entries), (32, entries), (40, size), (48, offset)] {
+            ends[at..at + 8].copy_from_slice(&number.to_le_bytes());
+        }
+        let position = offset + size;
+        ends[WIDE_END_LENGTH + 8..][..8].copy_from_slice(&position.to_le_bytes());
+    }
+    // Numbers that are too large for the plain record, or were left to the other one, stay as they are.
+    for (at, length, number) in [(8, 2, entries), (10, 2, entries), (12, 4, size), (16, 4, offset)] {
+        let field = &mut ends[plain + at..][..length];
+        if field.iter().any(|byte| *byte != 0xff) {
+            field.copy_from_slice(&number.to_le_bytes()[..length]);
+        }
+    }
+}
+
+pub(crate) fn read_at<R: Read + Seek, const N: usize>(reader: &mut R, position: u64) -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
     reader.seek(SeekFrom::Start(position))?;
     reader.read_exact(&mut bytes)?;
     Ok(bytes)
-}
-
-fn u16_at(bytes: &[u8], at: usize) -> u16 {
-    u16::from_le_bytes([bytes[at], bytes[at + 1]])
-}
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    u32::from(u16_at(bytes, at)) | u32::from(u16_at(bytes, at + 2)) << 16
-}
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    u64::from(u32_at(bytes, at)) | u64::from(u32_at(bytes, at + 4)) << 32
 }
 
 const END_SIGNATURE: &[u8] = b"PK\x05\x06";

@@ -1,6 +1,6 @@
 //! Why a file is no package that can be deployed.
 
-use crate::{PackageKind, XmlFault};
+use crate::{BlockMapFault, NameFault, PackageKind, SignatureFault, XmlFault};
 use qm_core::text_enum;
 use std::io;
 
@@ -24,6 +24,85 @@ pub enum PackageError {
         /// What was found.
         problem: String,
     },
+    /// A name that is no name of a part of a package.
+    #[error(
+        "the entry `{entry}` {fault}; Windows cannot install such a package: rename the file and build the package again"
+    )]
+    EntryName {
+        /// As it stands in the archive.
+        entry: String,
+        /// What is wrong with it.
+        fault: NameFault,
+    },
+    /// A name that is a file's and a folder's at once.
+    #[error(
+        "`{entry}` is a file and a folder at once; Windows cannot install such a package: rename one of the two and build it again"
+    )]
+    FileIsFolder {
+        /// The name.
+        entry: String,
+    },
+    /// Both headers of an entry are there and say different things.
+    #[error(
+        "the entry `{entry}` has two headers that disagree about its {field}, so what is in the package depends on who reads it; \
+         do not trust the file: build the package again"
+    )]
+    HeadersDisagree {
+        /// Its name.
+        entry: String,
+        /// About what.
+        field: &'static str,
+    },
+    /// Entries lie upon each other, or upon the directory.
+    #[error(
+        "the entry `{entry}` overlaps what follows it, as in archives made to exhaust their readers; do not trust the file: \
+         build the package again"
+    )]
+    Overlap {
+        /// Its name.
+        entry: String,
+    },
+    /// Bytes that belong to no entry.
+    #[error(
+        "the package has bytes {place} that belong to no entry; something was hidden in it or cut out: build it again"
+    )]
+    Stray {
+        /// Where they are.
+        place: String,
+    },
+    /// Unpacked, an entry is not what its headers say.
+    #[error(
+        "the entry `{entry}` is damaged: its {field} is not the one that its header tells; transfer the package again"
+    )]
+    EntryDamaged {
+        /// Its name.
+        entry: String,
+        /// What differs.
+        field: &'static str,
+    },
+    /// The block map is not there.
+    #[error(
+        "the package has no block map (AppxBlockMap.xml), so devices refuse it; build it with MakeAppx, not with a ZIP program"
+    )]
+    NoBlockMap,
+    /// The list of content types is not there.
+    #[error(
+        "the package has no `[Content_Types].xml`, so devices refuse it; build it with MakeAppx, not with a ZIP program"
+    )]
+    NoContentTypes,
+    /// The block map is broken, or does not fit the files.
+    #[error(
+        "the block map (AppxBlockMap.xml) {0}; devices refuse such a package: transfer it again, or build and sign it again"
+    )]
+    BlockMap(#[from] BlockMapFault),
+    /// The signature is not there.
+    #[error(
+        "the package is not signed, so devices refuse it; sign it with a certificate whose subject is its publisher, for instance with SignTool"
+    )]
+    Unsigned,
+    /// The signature is broken, or belongs to something else.
+    #[error("the signature (AppxSignature.p7x) {0}")]
+    Signature(#[from] SignatureFault),
     /// An `.eappx`, `.emsix` or their bundles: nothing in it can be read without its key.
     #[error("this is an encrypted {}; upload the unencrypted one, or let the Store synchronization add it", if *.bundle { "bundle" } else { "package" })]
     EncryptedPackage {
@@ -42,7 +121,7 @@ pub enum PackageError {
     )]
     NoManifest,
     /// Both kinds of manifest are in it.
-    #[error("the file claims to be a package and a bundle at once")]
+    #[error("the file claims to be a package and a bundle at once; build it again as one of them")]
     TwoManifests,
     /// An `.appxupload` or `.msixupload`: for the Store's developer portal, not for devices.
     #[error(
@@ -50,13 +129,17 @@ pub enum PackageError {
     )]
     StoreUpload,
     /// Two entries have the same name, case and percent encoding aside.
-    #[error("two entries have the same name{}; Windows cannot install such a package", entry.as_ref().map(|entry| format!(" (`{entry}`)")).unwrap_or_default())]
+    #[error(
+        "two entries have the same name (`{entry}`), case and percent encoding aside; Windows cannot install such a package: build it again"
+    )]
     DuplicateEntry {
-        /// The name, where it is known.
-        entry: Option<String>,
+        /// The name.
+        entry: String,
     },
     /// Compressed in a way that packages do not use.
-    #[error("the entry `{entry}` is compressed in a way that packages do not use")]
+    #[error(
+        "the entry `{entry}` is compressed in a way that packages do not use; build the package with MakeAppx"
+    )]
     Compression {
         /// Its name.
         entry: String,
@@ -70,7 +153,9 @@ pub enum PackageError {
         fault: ManifestFault,
     },
     /// More than the limit allows.
-    #[error("the package has {limit} of more than {allowed}, which is beyond the limit")]
+    #[error(
+        "the package has {limit} of more than {allowed}, which is beyond what this server reads; make it smaller"
+    )]
     Limit {
         /// Of what.
         limit: Limit,
@@ -86,7 +171,9 @@ pub enum PackageError {
         file_name: String,
     },
     /// A bundle and a package inside it say different things.
-    #[error("the bundle and its package `{file_name}` disagree about the {field}: {bundle} and {member}")]
+    #[error(
+        "the bundle and its package `{file_name}` disagree about the {field}: {bundle} and {member}; build the bundle again"
+    )]
     MemberMismatch {
         /// The package's file name.
         file_name: String,
@@ -96,6 +183,14 @@ pub enum PackageError {
         bundle: String,
         /// What the package says.
         member: String,
+    },
+    /// A bundle lists a package twice.
+    #[error(
+        "the bundle lists the package `{file_name}` more than once; build it again with each package once"
+    )]
+    MemberRepeated {
+        /// The package's file name or full name.
+        file_name: String,
     },
     /// A package inside a bundle is not one.
     #[error("the package `{file_name}` inside the bundle cannot be used")]
@@ -180,6 +275,12 @@ text_enum! {
         Manifest = "a manifest",
         /// Bytes of all manifests, unpacked.
         Manifests = "manifests together",
+        /// Bytes of everything, unpacked.
+        Unpacked = "unpacked content",
+        /// Bytes of the signature.
+        Signature = "a signature",
+        /// Bytes of the block map.
+        BlockMap = "a block map",
         /// Bytes unpacked for each byte packed.
         Ratio = "a compression ratio",
     }

@@ -144,7 +144,7 @@ fn is_identifier(text: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-')
 }
 
-fn is_dos_device(name: &str) -> bool {
+pub(crate) fn is_dos_device(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or(name).to_ascii_uppercase();
     let numbered = |device: &str| {
         stem.strip_prefix(device)

@@ -1,32 +1,58 @@
 //! Reads a package or bundle: which of the two it is, then what its manifests say.
 
 use crate::{
-    Dependency, Limit, Limits, Member, MemberKind, PackageError, PackageFile, PackageKind,
-    archive::{Archive, Budget, Extent, exceeded},
-    bundle::{self, BundleEntry, BundleManifest},
+    Dependency, Limits, Member, MemberKind, PackageError, PackageFile, PackageKind,
+    archive::{Archive, Budget},
+    bundle::{BundleManifest, Opened, locate_members, read_members},
     manifest::{self, Manifest},
-    section::Section,
+    parts::{BUNDLE_MANIFEST, MANIFEST},
 };
 use qm_core::{Architecture, app::DeviceFamily};
 use std::{
     collections::{HashMap, hash_map::Entry},
-    fmt::Display,
     hash::Hash,
     io::{Read, Seek},
 };
 
-/// What a package or bundle is. Reads the ZIP directory and the manifests, of a bundle also its members'.
+/// What a package or bundle says that it is. Reads the ZIP directory and the manifests, of a bundle also its members',
+/// so it costs the same for large files as for small ones; [`crate::verify`] tells whether it is true.
 pub fn inspect<R: Read + Seek>(mut reader: R, limits: &Limits) -> Result<PackageFile, PackageError> {
+    Ok(plan(&mut reader, limits)?.file)
+}
+
+/// A package with the archives in it, for whoever reads on.
+pub(crate) struct Plan {
+    pub(crate) file: PackageFile,
+    pub(crate) archive: Archive,
+    /// In the order of the file's members.
+    pub(crate) members: Vec<PlannedMember>,
+}
+
+/// The archive of a package inside a bundle.
+pub(crate) struct PlannedMember {
+    /// Its place among the bundle's entries.
+    pub(crate) position: usize,
+    pub(crate) archive: Archive,
+}
+
+pub(crate) fn plan<R: Read + Seek>(reader: &mut R, limits: &Limits) -> Result<Plan, PackageError> {
     let mut budget = Budget::new(limits);
-    let mut archive = Archive::open(&mut reader, &mut budget)?;
-    let marks = Marks::read(&mut archive);
+    let archive = Archive::open(reader, &mut budget)?;
     match (archive.contains(MANIFEST), archive.contains(BUNDLE_MANIFEST)) {
-        (true, false) => Ok(package(read_manifest(&mut archive, &mut budget)?, marks)),
+        (true, false) => Ok(Plan {
+            file: package(read_manifest(reader, &archive, &mut budget)?),
+            archive,
+            members: Vec::new(),
+        }),
         (false, true) => {
-            let (bundle, members) = locate_members(&mut archive, limits)?;
-            drop(archive);
-            let members = read_members(&mut reader, &bundle, members, &mut budget)?;
-            Ok(bundle_file(bundle, members, marks))
+            let (bundle, located) = locate_members(reader, &archive, &mut budget)?;
+            let opened = read_members(reader, &bundle, located, &mut budget)?;
+            let (file, members) = bundle_file(bundle, opened);
+            Ok(Plan {
+                file,
+                archive,
+                members,
+            })
         }
         (true, true) => Err(PackageError::TwoManifests),
         (false, false) if archive.has_root_part_with(UPLOAD_CONTENTS) => Err(PackageError::StoreUpload),
@@ -34,46 +60,17 @@ pub fn inspect<R: Read + Seek>(mut reader: R, limits: &Limits) -> Result<Package
     }
 }
 
-/// What tells of the package's integrity without reading it through.
-#[derive(Clone, Copy)]
-struct Marks {
-    block_map: bool,
-    signed: bool,
-}
-
-impl Marks {
-    fn read<R: Read + Seek>(archive: &mut Archive<'_, R>) -> Self {
-        Self {
-            block_map: archive.contains(BLOCK_MAP),
-            signed: archive.starts_with(SIGNATURE, SIGNATURE_MAGIC),
-        }
-    }
-}
-
-/// A member of a bundle, found in the file and not yet read.
-struct Located {
-    entry: BundleEntry,
-    extent: Extent,
-}
-
-/// A member that was read.
-struct Opened {
-    member: Member,
-    manifest: Manifest,
-}
-
-fn read_manifest<R: Read + Seek>(
-    archive: &mut Archive<'_, R>,
+/// A package's manifest.
+pub(crate) fn read_manifest<R: Read + Seek>(
+    reader: &mut R,
+    archive: &Archive,
     budget: &mut Budget,
 ) -> Result<Manifest, PackageError> {
-    let bytes = archive
-        .read(MANIFEST, &budget.limits)?
-        .ok_or(PackageError::NoManifest)?;
-    budget.spend_manifest(&bytes)?;
-    manifest::parse(&bytes)
+    let bytes = archive.read_manifest(reader, MANIFEST, budget)?;
+    manifest::parse(&bytes.ok_or(PackageError::NoManifest)?)
 }
 
-fn package(manifest: Manifest, marks: Marks) -> PackageFile {
+fn package(manifest: Manifest) -> PackageFile {
     PackageFile {
         kind: PackageKind::Package,
         family_name: manifest.identity.family_name(),
@@ -86,143 +83,19 @@ fn package(manifest: Manifest, marks: Marks) -> PackageFile {
         families: manifest.families,
         dependencies: manifest.dependencies,
         architectures: vec![manifest.identity.architecture],
-        block_map: marks.block_map,
-        signed: marks.signed,
         members: Vec::new(),
         identity: manifest.identity,
     }
 }
 
-fn locate_members<R: Read + Seek>(
-    archive: &mut Archive<'_, R>,
-    limits: &Limits,
-) -> Result<(BundleManifest, Vec<Located>), PackageError> {
-    let bytes = archive
-        .read(BUNDLE_MANIFEST, limits)?
-        .ok_or(PackageError::NoManifest)?;
-    let mut bundle = bundle::parse(&bytes)?;
-    if bundle.entries.len() as u64 > limits.members {
-        return Err(exceeded(Limit::Members, limits.members));
-    }
-    let members = bundle
-        .entries
-        .drain(..)
-        .map(|entry| locate_member(archive, entry))
-        .collect::<Result<_, _>>()?;
-    Ok((bundle, members))
-}
-
-fn locate_member<R: Read + Seek>(
-    archive: &mut Archive<'_, R>,
-    entry: BundleEntry,
-) -> Result<Located, PackageError> {
-    let Some(extent) = archive.extent(&entry.file_name)? else {
-        return Err(PackageError::MemberElsewhere {
-            file_name: entry.file_name,
-        });
-    };
-    let agree = |field, claimed: Option<u64>, found: u64| match claimed {
-        Some(claimed) if claimed != found => Err(mismatch(&entry, field, &claimed, &found)),
-        _ => Ok(()),
-    };
-    agree("offset", entry.offset, extent.start)?;
-    agree("size", entry.size, extent.size)?;
-    Ok(Located { entry, extent })
-}
-
-fn read_members<R: Read + Seek>(
-    reader: &mut R,
-    bundle: &BundleManifest,
-    members: Vec<Located>,
-    budget: &mut Budget,
-) -> Result<Vec<Opened>, PackageError> {
-    members
-        .into_iter()
-        .map(|located| {
-            let manifest =
-                open_member(reader, &located.extent, budget).map_err(|source| PackageError::Member {
-                    file_name: located.entry.file_name.clone(),
-                    source: Box::new(source),
-                })?;
-            check_member(bundle, &located.entry, &manifest)?;
-            Ok(opened(located, manifest))
-        })
-        .collect()
-}
-
-fn open_member<R: Read + Seek>(
-    reader: &mut R,
-    extent: &Extent,
-    budget: &mut Budget,
-) -> Result<Manifest, PackageError> {
-    let mut section = Section::new(reader, extent.start, extent.size)?;
-    let mut archive = Archive::open(&mut section, budget)?;
-    read_manifest(&mut archive, budget)
-}
-
-/// A bundle's members share its name and publisher, hence its family, and are what it says they are.
-fn check_member(
-    bundle: &BundleManifest,
-    entry: &BundleEntry,
-    manifest: &Manifest,
-) -> Result<(), PackageError> {
-    let (outer, inner) = (&bundle.identity, &manifest.identity);
-    if outer.name != inner.name {
-        Err(mismatch(entry, "name", &outer.name, &inner.name))
-    } else if outer.publisher != inner.publisher {
-        Err(mismatch(entry, "publisher", &outer.publisher, &inner.publisher))
-    } else if entry.version != inner.version {
-        Err(mismatch(entry, "version", &entry.version, &inner.version))
-    } else if entry.architecture != inner.architecture {
-        Err(mismatch(
-            entry,
-            "architecture",
-            &entry.architecture,
-            &inner.architecture,
-        ))
-    } else {
-        Ok(())
-    }
-}
-
-fn mismatch(
-    entry: &BundleEntry,
-    field: &'static str,
-    bundle: &dyn Display,
-    member: &dyn Display,
-) -> PackageError {
-    PackageError::MemberMismatch {
-        file_name: entry.file_name.clone(),
-        field,
-        bundle: bundle.to_string(),
-        member: member.to_string(),
-    }
-}
-
-fn opened(Located { entry, extent }: Located, manifest: Manifest) -> Opened {
-    let member = Member {
-        kind: entry.kind,
-        full_name: manifest.identity.full_name().to_string(),
-        file_name: entry.file_name,
-        version: entry.version,
-        architecture: entry.architecture,
-        stub: entry.stub,
-        offset: extent.start,
-        size: extent.size,
-        families: manifest.families.clone(),
-        dependencies: manifest.dependencies.clone(),
-    };
-    Opened { member, manifest }
-}
-
 /// A bundle is what its applications are; stubs and resources add nothing to that.
-fn bundle_file(bundle: BundleManifest, members: Vec<Opened>, marks: Marks) -> PackageFile {
+fn bundle_file(bundle: BundleManifest, members: Vec<Opened>) -> (PackageFile, Vec<PlannedMember>) {
     let apps = || members.iter().filter(|opened| is_app(&opened.member));
     let first = |text: fn(&Manifest) -> Option<&String>| apps().find_map(|app| text(&app.manifest)).cloned();
     let mut architectures: Vec<Architecture> = apps().map(|app| app.member.architecture).collect();
     architectures.sort_unstable();
     architectures.dedup();
-    PackageFile {
+    let file = PackageFile {
         kind: PackageKind::Bundle,
         family_name: bundle.identity.family_name(),
         full_name: bundle.identity.full_name().to_string(),
@@ -234,11 +107,10 @@ fn bundle_file(bundle: BundleManifest, members: Vec<Opened>, marks: Marks) -> Pa
         families: any_family(apps().map(|app| app.manifest.families.as_slice())),
         dependencies: all_dependencies(apps().map(|app| app.manifest.dependencies.as_slice())),
         architectures,
-        block_map: marks.block_map,
-        signed: marks.signed,
         identity: bundle.identity,
-        members: members.into_iter().map(|opened| opened.member).collect(),
-    }
+        members: members.iter().map(|opened| opened.member.clone()).collect(),
+    };
+    (file, members.into_iter().map(|opened| opened.planned).collect())
 }
 
 fn is_app(member: &Member) -> bool {
@@ -287,11 +159,5 @@ fn merged<'a, T: Clone + 'a, K: Eq + Hash>(
     merged
 }
 
-const MANIFEST: &str = "AppxManifest.xml";
-const BUNDLE_MANIFEST: &str = "AppxMetadata/AppxBundleManifest.xml";
-const BLOCK_MAP: &str = "AppxBlockMap.xml";
-const SIGNATURE: &str = "AppxSignature.p7x";
-/// What stands before the PKCS #7 in a package's signature.
-const SIGNATURE_MAGIC: &[u8] = b"PKCX";
 /// What a submission to the Store holds at its root.
 const UPLOAD_CONTENTS: &[&str] = &["appx", "msix", "appxbundle", "msixbundle", "appxsym"];

@@ -23,10 +23,6 @@ text_enum! {
 }
 
 /// A package or bundle.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "four independent facts of a manifest"
-)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackageFile {
     /// Which of the two.
@@ -53,10 +49,6 @@ pub struct PackageFile {
     pub dependencies: Vec<Dependency>,
     /// Architectures: one, or those of a bundle's applications, in order.
     pub architectures: Vec<Architecture>,
-    /// Has a block map, which devices insist on.
-    pub block_map: bool,
-    /// Has a signature, which devices insist on. It is not verified here.
-    pub signed: bool,
     /// A bundle's packages, in the order of its manifest.
     pub members: Vec<Member>,
 }

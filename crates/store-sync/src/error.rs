@@ -60,8 +60,8 @@ pub enum SyncError {
     /// The app has no such package.
     #[error("the app has no package {0}")]
     UnknownPackage(PackageId),
-    /// Something else than a package came, and no hash vouches for it.
-    #[error("what the Store delivered as `{full_name}` is no package: {source}")]
+    /// What came is no package that devices can use.
+    #[error("what the Store delivered as `{full_name}` cannot be used and was not kept: {source}")]
     Unreadable {
         /// As listed.
         full_name: String,
@@ -85,7 +85,12 @@ impl SyncError {
             Self::Content(error) => !matches!(error, ContentError::Location(_)),
             Self::Database(error) => error.may_pass(),
             Self::Download(error) => error.is_transient(),
-            Self::EmptyInventory { .. } | Self::LeftAlone { .. } => true,
+            Self::EmptyInventory { .. }
+            | Self::LeftAlone { .. }
+            | Self::Unreadable {
+                source: PackageError::Io(_),
+                ..
+            } => true,
             Self::Store(error) => error.is_transient(),
             _ => false,
         }

@@ -4,7 +4,7 @@ use crate::{StoreSync, SyncError};
 use qm_content::{ContentError, Partial, Stored};
 use qm_core::app::Package;
 use qm_db::{packages, run};
-use qm_package::{Limits, PackageError, inspect};
+use qm_package::{Limits, PackageError, verify};
 use qm_store_client::{Download, DownloadError, ProductKey, Resume, StoreError, StorePackage, Validators};
 
 /// What may still go wrong with a download before it is given up.
@@ -34,7 +34,7 @@ impl StoreSync {
             }
             match self.attempt(file, &listed).await {
                 Ok(stored) => {
-                    self.check_identity(file, &listed, stored).await?;
+                    self.check(file, &listed, stored).await?;
                     return self.settle(file, stored).await;
                 }
                 Err(error) if patience.allows(&error) => {
@@ -122,33 +122,24 @@ impl StoreSync {
         Ok(partial.finish(listed.sha256, expected).await?)
     }
 
-    /// Compares what the file says of itself with what was listed. An encrypted file says nothing; any other file that
-    /// cannot be read needs a hash that vouches for it.
-    async fn check_identity(
-        &self,
-        file: &Package,
-        listed: &StorePackage,
-        stored: Stored,
-    ) -> Result<(), SyncError> {
+    /// Verifies the file and compares what it says of itself with what was listed. An encrypted package says nothing: only
+    /// the Store's hash vouches for it. Content that is refused is not kept.
+    async fn check(&self, file: &Package, listed: &StorePackage, stored: Stored) -> Result<(), SyncError> {
         let Some(content) = self.content.reader(&stored.sha256).await? else {
             return Ok(());
         };
         let opened = content.into_file();
-        let read = tokio::task::spawn_blocking(move || inspect(opened, &Limits::default())).await;
+        let read = tokio::task::spawn_blocking(move || verify(opened, &Limits::default())).await;
         let read = read.unwrap_or_else(|error| Err(PackageError::Io(std::io::Error::other(error))));
         let error = match read {
-            Ok(found) if found.full_name.eq_ignore_ascii_case(&file.full_name) => return Ok(()),
+            Ok(found) if found.file.full_name.eq_ignore_ascii_case(&file.full_name) => return Ok(()),
             // Without a listed full name there is nothing to compare with.
             Ok(_) if listed.full_name.is_none() => return Ok(()),
             Ok(found) => SyncError::WrongPackage {
                 expected: file.full_name.clone(),
-                found: found.full_name,
+                found: found.file.full_name,
             },
-            Err(PackageError::EncryptedPackage { .. } | PackageError::EncryptedEntry { .. }) => return Ok(()),
-            Err(error) if listed.sha256.is_some() => {
-                tracing::warn!(package.id = %file.id, %error, "the package cannot be read; its hash is right");
-                return Ok(());
-            }
+            Err(PackageError::EncryptedPackage { .. }) => return Ok(()),
             Err(source) => SyncError::Unreadable {
                 full_name: file.full_name.clone(),
                 source,

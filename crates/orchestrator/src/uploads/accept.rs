@@ -3,6 +3,7 @@
 use super::{Part, refused};
 use crate::UseCaseError;
 use qm_content::Stored;
+use qm_core::Timestamp;
 use qm_package::{Dependency, PackageFile, PackageFormat, PackageKind, license::LicenseFile};
 
 /// A package that was looked into.
@@ -14,6 +15,8 @@ pub(super) struct Inspected {
     pub(super) stored: Stored,
     /// What it is.
     pub(super) package: PackageFile,
+    /// When devices stop to install it.
+    pub(super) lapses: Option<Timestamp>,
 }
 
 /// An upload whose files belong together.
@@ -234,8 +237,6 @@ mod tests {
             families: Vec::new(),
             dependencies: needs.iter().map(need).collect(),
             architectures: vec![Architecture::X64],
-            block_map: true,
-            signed: true,
             members: Vec::new(),
             identity,
         }
@@ -250,6 +251,7 @@ mod tests {
                 size: 7,
             },
             package,
+            lapses: None,
         }
     }
 

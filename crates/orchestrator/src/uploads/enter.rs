@@ -333,12 +333,6 @@ fn note(upload: &Accepted, app: &App) {
         let missing = missing.join(", ");
         tracing::warn!(app.id = %app.id, package.full_name, missing, "the package depends on packages that were not uploaded with it");
     }
-    for file in std::iter::once(&upload.main).chain(&upload.dependencies) {
-        if !file.package.signed {
-            let full_name = &file.package.full_name;
-            tracing::warn!(app.id = %app.id, package.full_name = full_name, "the package is not signed; devices refuse it");
-        }
-    }
 }
 
 /// In characters.

@@ -35,11 +35,13 @@ pub struct UploadForm {
 
 /// Upload a package
 ///
-/// Parts are streamed to the content store. Uploading another version of an app adds a package to it.
+/// Parts are streamed to the content store; a package is stored once its archive, block map and signature were verified.
+/// Uploading another version of an app adds a package to it.
 #[utoipa::path(post, path = "/apps/packages", tag = "apps",
     request_body(content = UploadForm, content_type = "multipart/form-data"),
     params(("Idempotency-Key" = Option<String>, Header, description = "Carries a repeated request out once")),
-    responses((status = 201, body = App), (status = 413, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 201, body = App), (status = 413, body = Problem), (status = 422, body = Problem),
+        (status = 507, body = Problem)))]
 pub async fn upload(
     State(api): State<Api>,
     Operator(caller): Operator,

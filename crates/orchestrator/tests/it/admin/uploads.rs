@@ -6,38 +6,39 @@ use qm_core::{
     app::{AppSource, LicenseKind, PackageRole},
 };
 use qm_orchestrator::{UseCaseError, apps::AppDetail, uploads::Part};
-use std::io::{Cursor, Write as _};
-use zip::{ZipWriter, write::SimpleFileOptions};
+use qm_store_sim::appx::{PackageSpec, RuntimeNeed};
 
 /// What a file is, its name and content.
 type File<'a> = (Part, &'a str, &'a [u8]);
 
 const PUBLISHER: &str = "CN=Larch Works, O=Larch Works, C=FI";
 
-/// A package of one file, its manifest.
-fn package(name: &str, version: &str, properties: &str, needs: &[(&str, &str)]) -> Vec<u8> {
-    let need = |(name, min): &(&str, &str)| {
-        format!("<PackageDependency Name='{name}' Publisher='{PUBLISHER}' MinVersion='{min}'/>")
+/// A package; the runtimes it needs are the publisher's own.
+fn spec(name: &str, version: &str, needs: &[(&str, &str)]) -> PackageSpec {
+    let need = |(name, min): &(&str, &str)| RuntimeNeed {
+        name: (*name).to_owned(),
+        publisher: PUBLISHER.to_owned(),
+        min_version: min.parse().unwrap(),
     };
-    let needs: Vec<_> = needs.iter().map(need).collect();
-    let needs = needs.concat();
-    let manifest = format!(
-        "<Package xmlns='http://schemas.microsoft.com/appx/manifest/foundation/windows10'>\
-         <Identity Name='{name}' Publisher='{PUBLISHER}' Version='{version}' ProcessorArchitecture='x64'/>\
-         <Properties><DisplayName>{name} for you</DisplayName><PublisherDisplayName>Larch</PublisherDisplayName>\
-         {properties}</Properties><Dependencies>\
-         <TargetDeviceFamily Name='Windows.Desktop' MinVersion='10.0.17763.0' MaxVersionTested='10.0.22000.0'/>\
-         {needs}</Dependencies></Package>"
-    );
-    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-    zip.start_file("AppxManifest.xml", SimpleFileOptions::default())
-        .unwrap();
-    zip.write_all(manifest.as_bytes()).unwrap();
-    zip.finish().unwrap().into_inner()
+    PackageSpec {
+        display_name: format!("{name} for you"),
+        publisher_display_name: "Larch".to_owned(),
+        needs: needs.iter().map(need).collect(),
+        payload: 2_000,
+        ..PackageSpec::app(name, PUBLISHER, version.parse().unwrap(), Architecture::X64)
+    }
+}
+
+fn package(name: &str, version: &str, needs: &[(&str, &str)]) -> Vec<u8> {
+    spec(name, version, needs).build().unwrap()
 }
 
 fn framework(name: &str, version: &str, needs: &[(&str, &str)]) -> Vec<u8> {
-    package(name, version, "<Framework>true</Framework>", needs)
+    let framework = PackageSpec {
+        framework: true,
+        ..spec(name, version, needs)
+    };
+    framework.build().unwrap()
 }
 
 fn license(content_id: &str, family: &str) -> Vec<u8> {
@@ -61,7 +62,6 @@ async fn an_upload_becomes_an_app_with_its_frameworks() {
         let main = package(
             "Larch.Notes",
             "2.0.0.0",
-            "",
             &[("Larch.Ui", "1.0.0.0"), ("Larch.Far", "1.0.0.0")],
         );
         let (ui, core) = (
@@ -128,7 +128,7 @@ async fn an_upload_becomes_an_app_with_its_frameworks() {
 async fn another_version_joins_the_app_and_finds_its_frameworks() {
     for server in servers().await {
         let needs = [("Larch.Ui", "1.0.0.0")];
-        let first = package("Larch.Notes", "2.0.0.0", "", &needs);
+        let first = package("Larch.Notes", "2.0.0.0", &needs);
         let (ui, core) = (
             framework("Larch.Ui", "1.2.0.0", &[("Larch.Core", "1.0.0.0")]),
             framework("Larch.Core", "3.0.0.0", &[]),
@@ -139,7 +139,7 @@ async fn another_version_joins_the_app_and_finds_its_frameworks() {
             (Part::Dependency, "c.appx", &core),
         ];
         let before = server.upload(&files).await.unwrap();
-        let second = package("Larch.Notes", "2.1.0.0", "", &needs);
+        let second = package("Larch.Notes", "2.1.0.0", &needs);
         let after = server
             .upload(&[(Part::Package, "n.msix", &second)])
             .await
@@ -166,12 +166,11 @@ async fn another_version_joins_the_app_and_finds_its_frameworks() {
             .await
             .unwrap();
         assert_eq!(again.packages.len(), 4);
-        let rebuilt = package(
-            "Larch.Notes",
-            "2.1.0.0",
-            "<Description>rebuilt</Description>",
-            &needs,
-        );
+        let rebuilt = PackageSpec {
+            payload: 2_500,
+            ..spec("Larch.Notes", "2.1.0.0", &needs)
+        };
+        let rebuilt = rebuilt.build().unwrap();
         let refused = server.upload(&[(Part::Package, "n.msix", &rebuilt)]).await;
         assert!(
             matches!(&refused, Err(UseCaseError::Conflict(problem)) if problem.contains("version")),
@@ -187,7 +186,7 @@ async fn another_version_joins_the_app_and_finds_its_frameworks() {
 #[tokio::test]
 async fn a_license_makes_an_app_offline_for_good() {
     for server in servers().await {
-        let first = package("Larch.Notes", "2.0.0.0", "", &[]);
+        let first = package("Larch.Notes", "2.0.0.0", &[]);
         let before = server.upload(&[(Part::Package, "n.msix", &first)]).await.unwrap();
         assert_eq!(
             (before.app.license, &before.packages[0].content_id),
@@ -195,7 +194,7 @@ async fn a_license_makes_an_app_offline_for_good() {
         );
         let family = before.app.package_family_name.clone().unwrap();
 
-        let second = package("Larch.Notes", "2.1.0.0", "", &[]);
+        let second = package("Larch.Notes", "2.1.0.0", &[]);
         let stranger = license("c-9", "larch.maps_0000000000000");
         let files = [
             (Part::Package, "n.msix", second.as_slice()),
@@ -224,7 +223,7 @@ async fn a_license_makes_an_app_offline_for_good() {
             .unwrap();
         assert!(!stored.unwrap().blob.expose().is_empty());
 
-        let third = package("Larch.Notes", "2.2.0.0", "", &[]);
+        let third = package("Larch.Notes", "2.2.0.0", &[]);
         let later = server.upload(&[(Part::Package, "n.msix", &third)]).await.unwrap();
         assert_eq!(later.app.license, LicenseKind::Offline);
         assert!(
@@ -240,9 +239,9 @@ async fn a_license_makes_an_app_offline_for_good() {
 #[tokio::test]
 async fn uploads_that_are_no_app_are_refused_by_file() {
     for server in servers().await {
-        let main = package("Larch.Notes", "2.0.0.0", "", &[]);
+        let main = package("Larch.Notes", "2.0.0.0", &[]);
         let ui = framework("Larch.Ui", "1.2.0.0", &[]);
-        let other = package("Larch.Maps", "1.0.0.0", "", &[]);
+        let other = package("Larch.Maps", "1.0.0.0", &[]);
         let cases: [(&str, Vec<File<'_>>); 5] = [
             ("junk.msix", vec![(Part::Package, "junk.msix", b"no package")]),
             ("ui.appx", vec![(Part::Package, "ui.appx", &ui)]),
@@ -295,12 +294,39 @@ async fn uploads_that_are_no_app_are_refused_by_file() {
 }
 
 #[tokio::test]
+async fn a_package_that_was_changed_or_is_not_signed_is_refused_with_the_reason_and_not_kept() {
+    let db = qm_db::test_support::sqlite().await;
+    let server = server("sqlite", db).await;
+    let mut changed = package("Larch.Notes", "2.0.0.0", &[]);
+    changed[1000] ^= 1;
+    let cases: [(&[u8], &str); 3] = [
+        (&changed, "was changed after the package was built"),
+        (b"EXPH\x01\0\0\0", "encrypted package"),
+        (&changed[..3_000], "incomplete"),
+    ];
+    for (bytes, reason) in cases {
+        match server.upload(&[(Part::Package, "n.msix", bytes)]).await {
+            Err(UseCaseError::Package { file, problem }) => {
+                assert_eq!(file, "n.msix");
+                assert!(problem.contains(reason), "{problem}");
+            }
+            other => panic!("{other:?}"),
+        }
+        let digest = qm_pki::fingerprint(bytes);
+        assert!(!server.content.contains(&digest).await.unwrap(), "{reason}");
+    }
+}
+
+#[tokio::test]
 async fn all_parts_together_stay_below_the_limit() {
     let db = qm_db::test_support::sqlite().await;
     let server = server("sqlite", db).await;
     let half = vec![0; usize::try_from(UPLOAD_LIMIT / 2).unwrap()];
     let mut upload = server.orchestrator.begin_upload();
-    send(&mut upload, Part::Dependency, "a", &half).await.unwrap();
+    // Given up half-way, it counts all the same.
+    let mut given_up = upload.part(Part::Dependency, "a").await.unwrap();
+    given_up.write(&half).await.unwrap();
+    drop(given_up);
     send(&mut upload, Part::License, "b", &half).await.unwrap();
     let refused = send(&mut upload, Part::Package, "c", &[0]).await;
     assert!(
