@@ -20,15 +20,26 @@ const CALM: usize = 12;
 
 #[tokio::test]
 async fn whatever_happens_to_sessions_every_target_ends_and_nothing_runs_twice() -> Result<()> {
-    let seed = std::env::var("QUARTERMASTER_TEST_SEED").ok();
-    let seed = seed
-        .and_then(|text| text.parse().ok())
-        .unwrap_or_else(|| Rng::system().below(u64::MAX));
-    println!("to replay: QUARTERMASTER_TEST_SEED={seed}");
+    let seed = seed();
     for stage in stages(DEVICES, DEVICES).await? {
         Story::begin(stage, Rng::seeded(seed)).await?.tell().await?;
     }
     Ok(())
+}
+
+/// From the environment, to tell a story again; else a new one.
+#[expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "how often and with what a test is run belongs to the test run; a failure tells its seed"
+)]
+fn seed() -> u64 {
+    let given = std::env::var("QUARTERMASTER_TEST_SEED").ok();
+    let seed = given
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_else(|| Rng::system().below(u64::MAX));
+    println!("to replay: QUARTERMASTER_TEST_SEED={seed}");
+    seed
 }
 
 struct Story {

@@ -118,7 +118,7 @@ impl<B: Body + Unpin> Body for Reply<B> {
 mod tests {
     use super::*;
 
-    const LIMIT: Duration = Duration::from_secs(60);
+    const LIMIT: Duration = Duration::from_mins(1);
 
     #[tokio::test(start_paused = true)]
     async fn silence_ends_a_connection_and_requests_keep_it() {
