@@ -62,7 +62,7 @@ impl Orchestrator {
     /// family, or as a new app.
     pub async fn finish_upload(&self, caller: &Caller, upload: Upload) -> Result<AppDetail, UseCaseError> {
         let accepted = accept(upload)?;
-        self.warn_of_lapses(&accepted);
+        self.warn_of_signatures(&accepted);
         let id = run!(self.db, "app.upload", |tx| self
             .enter(tx, caller, &accepted)
             .await)?;
@@ -70,8 +70,15 @@ impl Orchestrator {
         self.app(id).await
     }
 
-    fn warn_of_lapses(&self, upload: &Accepted) {
+    fn warn_of_signatures(&self, upload: &Accepted) {
         for file in std::iter::once(&upload.main).chain(&upload.dependencies) {
+            if !file.signed {
+                let full_name = &file.package.full_name;
+                tracing::warn!(
+                    package.full_name = full_name,
+                    "the package is not signed; devices refuse it"
+                );
+            }
             if file.lapses.is_some_and(|end| end < self.clock.now()) {
                 let full_name = &file.package.full_name;
                 tracing::warn!(
@@ -209,6 +216,7 @@ async fn inspect(file_name: String, mut writer: ContentWriter) -> Result<Inspect
     let read = writer.look(|file| verify(file, &Limits::default())).await;
     let Verified {
         file: package,
+        signed,
         lapses,
     } = match read.map_err(storage)? {
         Ok(verified) => verified,
@@ -220,6 +228,7 @@ async fn inspect(file_name: String, mut writer: ContentWriter) -> Result<Inspect
         file_name,
         stored,
         package,
+        signed,
         lapses,
     })
 }

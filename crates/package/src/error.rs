@@ -95,11 +95,6 @@ pub enum PackageError {
         "the block map (AppxBlockMap.xml) {0}; devices refuse such a package: transfer it again, or build and sign it again"
     )]
     BlockMap(#[from] BlockMapFault),
-    /// The signature is not there.
-    #[error(
-        "the package is not signed, so devices refuse it; sign it with a certificate whose subject is its publisher, for instance with SignTool"
-    )]
-    Unsigned,
     /// The signature is broken, or belongs to something else.
     #[error("the signature (AppxSignature.p7x) {0}")]
     Signature(#[from] SignatureFault),

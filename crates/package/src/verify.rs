@@ -16,8 +16,8 @@ use ring::digest::{Algorithm, Context, Digest};
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
 /// Reads a package or bundle through and refuses whatever devices would refuse for its content: archives that can be
-/// read in two ways, block maps and signatures that do not fit, bundles that disagree with their packages, and what is
-/// not signed. It takes as long as hashing the file twice, and memory by its number of files, not by their size.
+/// read in two ways, block maps and signatures that do not fit, and bundles that disagree with their packages. A
+/// signature that is missing altogether is told, not refused: packages are signed last. It takes as long as hashing the file twice, and memory by its number of files, not by their size.
 ///
 /// Left to the device: whether it trusts the signer, and whether the certificate was valid and not revoked.
 pub fn verify<R: Read + Seek>(mut reader: R, limits: &Limits) -> Result<Verified, PackageError> {
@@ -25,18 +25,20 @@ pub fn verify<R: Read + Seek>(mut reader: R, limits: &Limits) -> Result<Verified
     let sealed = Sealer(limits).whole(&mut reader, &plan)?;
     reader.seek(SeekFrom::Start(0))?;
     walk(&mut BufReader::with_capacity(BUFFER, &mut reader), &sealed)?;
-    let lapses = sealed.signature.and_then(|signature| signature.lapses);
     Ok(Verified {
-        lapses,
+        signed: sealed.signature.is_some(),
+        lapses: sealed.signature.and_then(|signature| signature.lapses),
         file: plan.file,
     })
 }
 
-/// A package that is whole and its publisher's.
+/// A package that is whole and, where it is signed, its publisher's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
     /// What it is.
     pub file: PackageFile,
+    /// Whether it carries a signature, which then fits. Devices refuse packages without one.
+    pub signed: bool,
     /// When its certificate expires and devices stop to install it; `None` where it carries a timestamp.
     pub lapses: Option<Timestamp>,
 }
@@ -51,9 +53,6 @@ impl Sealer<'_> {
         let bundle = plan.file.kind == PackageKind::Bundle;
         let inner: Vec<_> = plan.members.iter().map(|member| member.position).collect();
         let mut sealed = self.archive(reader, &plan.archive, publisher, bundle, &inner)?;
-        if sealed.signature.is_none() {
-            return Err(PackageError::Unsigned);
-        }
         for (member, told) in plan.members.iter().zip(&plan.file.members) {
             let mut section = Section::new(reader, told.offset, told.size)?;
             let inner = self

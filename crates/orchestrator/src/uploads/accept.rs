@@ -15,6 +15,8 @@ pub(super) struct Inspected {
     pub(super) stored: Stored,
     /// What it is.
     pub(super) package: PackageFile,
+    /// Whether it is signed.
+    pub(super) signed: bool,
     /// When devices stop to install it.
     pub(super) lapses: Option<Timestamp>,
 }
@@ -251,6 +253,7 @@ mod tests {
                 size: 7,
             },
             package,
+            signed: true,
             lapses: None,
         }
     }

@@ -56,11 +56,14 @@ fn rsa_and_both_curves_verify_with_their_digests() {
 }
 
 #[test]
-fn packages_without_a_signature_are_refused() {
-    assert!(matches!(
-        refused(&Package::app().build_signed(None)),
-        PackageError::Unsigned
-    ));
+fn a_package_without_a_signature_is_told_apart() {
+    for (bytes, signed) in [
+        (Package::app().build(), true),
+        (Package::app().build_signed(None), false),
+    ] {
+        let verified = verify(Cursor::new(bytes), &Limits::default()).unwrap();
+        assert_eq!(verified.signed, signed);
+    }
 }
 
 #[test]

@@ -294,7 +294,7 @@ async fn uploads_that_are_no_app_are_refused_by_file() {
 }
 
 #[tokio::test]
-async fn a_package_that_was_changed_or_is_not_signed_is_refused_with_the_reason_and_not_kept() {
+async fn a_package_that_was_changed_is_refused_with_the_reason_and_not_kept() {
     let db = qm_db::test_support::sqlite().await;
     let server = server("sqlite", db).await;
     let mut changed = package("Larch.Notes", "2.0.0.0", &[]);
