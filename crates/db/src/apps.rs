@@ -65,6 +65,11 @@ pub async fn find_by_family_name(
         .await
 }
 
+/// Keeps other transactions from deploying an app until this one ends.
+pub async fn lock(tx: &mut Tx, id: AppId) -> Result<(), DbError> {
+    tx.all(&LOCK, params![id], |_| Ok(())).await.map(|_| ())
+}
+
 /// Those of the given apps that exist, in no particular order.
 pub async fn by_ids(conn: &mut Conn, ids: &[AppId]) -> Result<Vec<App>, DbError> {
     conn.all(&BY_IDS, params![Rows::of(ids.iter().map(|id| (*id,)))], read)
@@ -154,6 +159,7 @@ fn read(row: Row<'_>) -> Result<App, DbError> {
 sql! {
     columns "id, name, publisher, description, source, license, state, product_id, sku_id, package_family_name, \
              seats_total, seats_assigned, seats_available, icon, created_at, updated_at";
+    LOCK = "SELECT id FROM apps WHERE id = $1 {for_update}";
     INSERT = "INSERT INTO apps ({columns}) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
     UPSERT_STORE = "INSERT INTO apps ({columns}) \

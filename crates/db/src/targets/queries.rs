@@ -3,6 +3,7 @@
 use super::read;
 use crate::{
     conn::Conn,
+    db::Tx,
     error::DbError,
     paging,
     param::{Rows, params},
@@ -72,6 +73,12 @@ pub async fn live_of_app(conn: &mut Conn, app: AppId, devices: &[DeviceId]) -> R
     conn.all(&LIVE_OF_APP, params![app, devices], read).await
 }
 
+/// Keeps other transactions from moving these targets until this one ends; the targets as they are now.
+pub async fn hold(tx: &mut Tx, ids: &[TargetId]) -> Result<Vec<Target>, DbError> {
+    tx.all(&HOLD, params![Rows::of(ids.iter().map(|id| (*id,)))], read)
+        .await
+}
+
 /// At most `limit` targets that wait for a seat of an app, oldest first, of active deployments only.
 pub async fn awaiting_seats(conn: &mut Conn, app: AppId, limit: u32) -> Result<Vec<Target>, DbError> {
     conn.all(&AWAITING_SEATS, params![app, limit], read).await
@@ -131,6 +138,7 @@ sql! {
         JOIN deployments d ON d.id = t.deployment_id WHERE t.device_id = $1 AND t.open ORDER BY t.id";
     LIVE_OF_APP = "SELECT {columns t} FROM {rows $2 id blob} \
         JOIN targets t ON t.device_id = given.id AND t.app_id = $1 AND t.open";
+    HOLD = "SELECT {columns} FROM targets WHERE id IN (SELECT given.id FROM {rows $1 id blob}) ORDER BY id {for_update}";
     AWAITING_SEATS = "SELECT {columns t} FROM targets t JOIN deployments d ON d.id = t.deployment_id \
         WHERE t.app_id = $1 AND t.state = 'awaiting_seat' AND d.state = 'active' ORDER BY t.id LIMIT $2";
     APPS_AWAITING_SEATS = "SELECT DISTINCT t.app_id FROM targets t JOIN deployments d ON d.id = t.deployment_id \

@@ -57,8 +57,7 @@ impl Orchestrator {
     ) -> Result<DeploymentDetail, UseCaseError> {
         let done: Result<DeploymentDetail, UseCaseError> = run!(self.db, "deployment.control", |tx| {
             let now = self.clock.now();
-            let deployment = deployments::find(tx, id).await?;
-            let deployment = deployment.ok_or_else(|| UseCaseError::not_found("deployment", id))?;
+            let deployment = hold(tx, id).await?;
             self.control(tx, &deployment, control, now).await?;
             let action = control.action();
             audit::record(tx, now, &self.rng, caller, action, id, serde_json::json!({})).await?;
@@ -206,6 +205,14 @@ impl Control {
             Self::Retry => "retried",
         }
     }
+}
+
+/// The deployment, which nobody else controls or overtakes until the transaction ends.
+async fn hold(tx: &mut Tx, id: DeploymentId) -> Result<Deployment, UseCaseError> {
+    let missing = || UseCaseError::not_found("deployment", id);
+    let deployment = deployments::find(tx, id).await?.ok_or_else(missing)?;
+    apps::lock(tx, deployment.app_id).await?;
+    deployments::find(tx, id).await?.ok_or_else(missing)
 }
 
 /// Who asks for a retry waits for none: what is spaced out is due at once. The targets that background work is to look at

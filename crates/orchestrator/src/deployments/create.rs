@@ -21,6 +21,8 @@ impl Orchestrator {
     ) -> Result<DeploymentDetail, UseCaseError> {
         let created: Result<DeploymentDetail, UseCaseError> = run!(self.db, "deployment.create", |tx| {
             let now = self.clock.now();
+            // Those who deploy one app take turns: each sees what the one before has left.
+            apps::lock(tx, request.app_id).await?;
             let app = find_app(tx, &request).await?;
             let deployment = self.deployment_of(&request, now);
             let rollout = self.rollout(tx, &app, &deployment, &request).await?;
@@ -81,7 +83,7 @@ impl Orchestrator {
         }
     }
 
-    /// Cancels live targets and gives back their seats. Those that have moved on meanwhile are left alone.
+    /// Cancels live targets, wherever their devices have brought them meanwhile, and gives back their seats.
     pub(super) async fn cancel_targets(
         &self,
         tx: &mut Tx,
@@ -89,8 +91,11 @@ impl Orchestrator {
         error: Option<&TargetError>,
         now: Timestamp,
     ) -> Result<(), DbError> {
+        let ids: Vec<_> = live.iter().map(|target| target.id).collect();
+        let live = targets::hold(tx, &ids).await?;
         let cancelled: Vec<_> = live
             .iter()
+            .filter(|target| !target.state.is_final())
             .filter_map(|target| Some((moved(target, TargetState::Cancelled, now)?, target.state)))
             .map(|(target, before)| {
                 let error = error.cloned();

@@ -7,5 +7,6 @@ mod commits;
 mod device;
 mod interrupted;
 mod retention;
+mod rivals;
 mod sessions;
 mod store;
