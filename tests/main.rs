@@ -15,6 +15,7 @@ mod floods;
 mod leaving;
 mod offline_app;
 mod online_app;
+mod overtaking;
 mod secrets;
 mod store_outage;
 mod upload;

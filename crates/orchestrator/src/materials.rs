@@ -139,6 +139,7 @@ impl Orchestrator {
             }
         };
         Ok(delivery.map(|delivery| Materials {
+            slot_left: false,
             family_name,
             source,
             delivery,

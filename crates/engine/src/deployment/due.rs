@@ -1,7 +1,7 @@
 //! Which step a target is due for when its device calls, and the commands of that step.
 
 use super::MAX_ATTEMPTS;
-use crate::session::{Purpose, Step};
+use crate::session::{Purpose, Sight, Step};
 use qm_core::{
     Secret, TargetId, Timestamp,
     deployment::{Context, Intent, Target, TargetState},
@@ -20,23 +20,32 @@ pub enum Due {
 }
 
 /// Decides the step. `fresh` is true while the session has not sent this target anything yet: what was sent in
-/// this session is not asked after in the same session.
-pub fn due(target: &Target, needs_license: bool, fresh: bool, now: Timestamp) -> Due {
+/// this session is not asked after in the same session. A removal asks first whether an installation is at work, which
+/// would bring the app back.
+pub fn due(target: &Target, needs_license: bool, fresh: bool, seen: Option<Sight>, now: Timestamp) -> Due {
     if target.not_before.is_some_and(|at| now < at) {
         return Due::Nothing;
     }
     match (target.state, target.intent) {
-        (TargetState::Queued, Intent::Uninstall) => Due::Step(Step::Remove),
+        (TargetState::Queued, Intent::Uninstall) if may_remove(seen) => Due::Step(Step::Remove),
+        (TargetState::Queued, Intent::Uninstall) if fresh => Due::Step(Step::Poll),
+        (TargetState::Queued, Intent::Uninstall) => Due::Nothing,
         (TargetState::Queued, _) if needs_license && !target.license_accepted => Due::Step(Step::License),
         (TargetState::Queued, _) => Due::Step(Step::Install),
         (TargetState::Sent, Intent::Uninstall) if fresh && target.attempts < MAX_ATTEMPTS => {
             Due::Step(Step::Remove)
         }
         (TargetState::Sent, Intent::Uninstall) => Due::Nothing,
+        // Its end was reported already: the inventory is what tells now.
+        (TargetState::Sent | TargetState::Installing, _) if seen == Some(Sight::End) => Due::Nothing,
         (TargetState::Sent | TargetState::Installing, _) if fresh => Due::Step(Step::Poll),
         (TargetState::Removing, _) if fresh => Due::Inventory,
         _ => Due::Nothing,
     }
+}
+
+fn may_remove(seen: Option<Sight>) -> bool {
+    matches!(seen, Some(Sight::SlotFree | Sight::SlotLeft))
 }
 
 /// What the commands of a step are made of.
@@ -46,6 +55,8 @@ pub struct Materials {
     pub family_name: String,
     /// Where the device's inventory shows the app, or where it belongs by its signature.
     pub source: csp::Source,
+    /// An installation that has failed or never began left its slot: it goes with the app.
+    pub slot_left: bool,
     /// How it is delivered.
     pub delivery: Delivery,
 }
@@ -107,9 +118,13 @@ pub fn commands(
             ),
         ],
         (Step::Poll, _) => vec![(purpose(Step::Poll), csp::poll_slot(context, family))],
-        (Step::Remove, _) => vec![(
-            purpose(Step::Remove),
-            csp::uninstall(context, with.source, family),
-        )],
+        (Step::Remove, _) => {
+            let slot = (purpose(Step::Slot), csp::delete_slot(context, family));
+            let app = (
+                purpose(Step::Remove),
+                csp::uninstall(context, with.source, family),
+            );
+            with.slot_left.then_some(slot).into_iter().chain([app]).collect()
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! What an answer, an alert, an inventory or a missed deadline changes.
 
 use super::{MAX_ATTEMPTS, backoff, moved};
-use crate::session::Step;
+use crate::session::{Sight, Step};
 use qm_core::{
     HResult, Timestamp, Version,
     app::Package,
@@ -13,6 +13,7 @@ use qm_csp::{
     errors::{Explanation, RetryClass, explain, explain_status},
 };
 use qm_syncml::StatusCode;
+use std::time::Duration;
 
 /// The device's answer to one command of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,8 +31,8 @@ pub struct Answer {
 pub struct Change {
     /// The target as it is from now on, if it changed.
     pub target: Option<Target>,
-    /// The app inventory must be read: only it proves anything.
-    pub verify: bool,
+    /// What the session is to remember of the target.
+    pub seen: Option<Sight>,
 }
 
 impl Change {
@@ -41,14 +42,21 @@ impl Change {
     fn to(target: Option<Target>) -> Self {
         Self {
             target,
-            verify: false,
+            ..Self::default()
         }
     }
-    fn verify() -> Self {
+    fn ended() -> Self {
+        Self::seen(Sight::End)
+    }
+    fn seen(sight: Sight) -> Self {
         Self {
-            target: None,
-            verify: true,
+            seen: Some(sight),
+            ..Self::default()
         }
+    }
+    /// Whether the app inventory must be read: only it proves anything.
+    pub fn verify(&self) -> bool {
+        self.seen == Some(Sight::End)
     }
 }
 
@@ -83,10 +91,11 @@ fn on_license(target: &Target, answer: &Answer, now: Timestamp) -> Change {
     refused(&counted, answer, now)
 }
 
-/// A refused slot makes the Exec fail too; its own answer then decides. 418 is as good as 200.
+/// A refused slot makes the Exec fail too; its own answer then decides. 418 is as good as 200. One that is only cleared
+/// away before a removal decides nothing.
 fn on_slot(target: &Target, answer: &Answer, now: Timestamp) -> Change {
     let fine = answer.status.is_success() || answer.status == StatusCode::ALREADY_EXISTS;
-    if fine || target.state != TargetState::Sent {
+    if fine || target.state != TargetState::Sent || target.intent == Intent::Uninstall {
         return Change::none();
     }
     refused(target, answer, now)
@@ -103,6 +112,9 @@ fn on_install(target: &Target, answer: &Answer, now: Timestamp) -> Change {
 }
 
 fn on_poll(target: &Target, answer: &Answer, now: Timestamp) -> Change {
+    if target.intent == Intent::Uninstall {
+        return on_poll_before_removal(target, answer, now);
+    }
     if !matches!(target.state, TargetState::Sent | TargetState::Installing) {
         return Change::none();
     }
@@ -114,9 +126,22 @@ fn on_poll(target: &Target, answer: &Answer, now: Timestamp) -> Change {
         (Some(SlotStatus::Installing | SlotStatus::NotInstalled), _) if target.state == TargetState::Sent => {
             Change::to(moved(target, TargetState::Installing, now))
         }
-        (Some(SlotStatus::Installed), _) | (None, StatusCode::NOT_FOUND) => Change::verify(),
+        (Some(SlotStatus::Installed), _) | (None, StatusCode::NOT_FOUND) => Change::ended(),
         // Still at work, or the slot cannot be read now.
         (Some(SlotStatus::Installing | SlotStatus::NotInstalled) | None, _) => Change::none(),
+    }
+}
+
+/// An installation at work would bring the app back after it was removed: it may end first, within a day.
+fn on_poll_before_removal(target: &Target, answer: &Answer, now: Timestamp) -> Change {
+    let waited = now.is_due(target.updated_at, PATIENCE_WITH_INSTALLATIONS);
+    match (target.state, &answer.slot) {
+        (TargetState::Queued, Some(SlotStatus::Installing | SlotStatus::Installed)) if !waited => {
+            Change::none()
+        }
+        (TargetState::Queued, Some(_)) => Change::seen(Sight::SlotLeft),
+        (TargetState::Queued, None) => Change::seen(Sight::SlotFree),
+        _ => Change::none(),
     }
 }
 
@@ -130,7 +155,7 @@ fn on_remove(target: &Target, answer: &Answer, now: Timestamp) -> Change {
     if answer.status == StatusCode::NOT_FOUND {
         return Change {
             target: moved(target, TargetState::Removing, now),
-            verify: true,
+            ..Change::ended()
         };
     }
     refused(target, answer, now)
@@ -145,14 +170,14 @@ pub fn on_alert(target: &Target, result: HResult, now: Timestamp) -> Change {
         return Change::none();
     }
     if result.is_success() {
-        Change::verify()
+        Change::ended()
     } else {
         failed(target, result, None, now)
     }
 }
 
 /// The app inventory of the target's context was read. `awaited` tells that the slot was seen gone, or the alert
-/// seen, before: then an app that is missing is lost, not late.
+/// seen, before: then an app that is missing is lost, not late, and one that was to go is kept, not slow.
 pub fn on_inventory(
     target: &Target,
     apps: &[InstalledApp],
@@ -168,6 +193,12 @@ pub fn on_inventory(
     match target.intent {
         Intent::Uninstall if target.state == TargetState::Removing && gone(&rows, target.context) => {
             Change::to(moved(target, TargetState::Removed, now).map(without_error))
+        }
+        Intent::Uninstall
+            if target.state == TargetState::Removing
+                && (awaited || now.is_due(target.updated_at, PATIENCE_WITH_REMOVALS)) =>
+        {
+            kept(target, now)
         }
         Intent::Uninstall => Change::none(),
         _ if !matches!(target.state, TargetState::Sent | TargetState::Installing) => Change::none(),
@@ -243,6 +274,19 @@ fn lost(target: &Target, now: Timestamp) -> Change {
     retry_later(target, error, MAX_ATTEMPTS, now)
 }
 
+/// The removal has ended, and the app is there: something holds or brings it back. Try again later.
+fn kept(target: &Target, now: Timestamp) -> Change {
+    let error = TargetError {
+        code: "present_after_removal".to_owned(),
+        text: "the device took the removal, but its inventory still shows the app".to_owned(),
+        advice:
+            "Check that nothing brings the app back (another management, a policy, its user), then retry the \
+                 deployment."
+                .to_owned(),
+    };
+    retry_later(target, error, MAX_ATTEMPTS, now)
+}
+
 fn refused(target: &Target, answer: &Answer, now: Timestamp) -> Change {
     match answer.original_error {
         Some(error) if !error.is_success() => failed(target, error, None, now),
@@ -258,7 +302,7 @@ fn failed(target: &Target, code: HResult, description: Option<&str>, now: Timest
     let explanation = explain(code);
     let gone_already = target.intent == Intent::Uninstall && code == HResult(0x8007_3CF1);
     if gone_already || (explanation.class == RetryClass::Satisfied && target.intent != Intent::Uninstall) {
-        return Change::verify();
+        return Change::ended();
     }
     by_class(
         target,
@@ -328,3 +372,8 @@ fn without_error(target: Target) -> Target {
         ..target
     }
 }
+
+/// How long an installation at work may hold up a removal.
+const PATIENCE_WITH_INSTALLATIONS: Duration = Duration::from_hours(24);
+/// How long a removal may take whose end the device does not report.
+const PATIENCE_WITH_REMOVALS: Duration = Duration::from_hours(1);

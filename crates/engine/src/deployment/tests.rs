@@ -1,5 +1,5 @@
 use super::*;
-use crate::session::Step;
+use crate::session::{Sight, Step};
 use proptest::prelude::*;
 use qm_core::{
     AppId, DeploymentId, DeviceId, HResult, PackageId, Rng, TargetId,
@@ -88,6 +88,13 @@ fn package(version: &str, bundle: bool) -> Package {
     }
 }
 
+fn slot(slot: SlotStatus) -> Answer {
+    Answer {
+        slot: Some(slot),
+        ..answer(200)
+    }
+}
+
 fn state(change: &Change) -> Option<TargetState> {
     change.target.as_ref().map(|t| t.state)
 }
@@ -145,10 +152,10 @@ fn an_offline_app_is_queued_only_with_license_and_content() {
 #[test]
 fn the_license_goes_first_and_the_install_only_after_it_was_accepted() {
     let mut queued = required(TargetState::Queued);
-    assert_eq!(due(&queued, true, true, NOW), Due::Step(Step::License));
+    assert_eq!(due(&queued, true, true, None, NOW), Due::Step(Step::License));
     let change = on_answer(&queued, Step::License, &answer(200), NOW);
     queued = change.target.unwrap();
-    assert_eq!(due(&queued, true, false, NOW), Due::Step(Step::Install));
+    assert_eq!(due(&queued, true, false, None, NOW), Due::Step(Step::Install));
     let refused = on_answer(&required(TargetState::Queued), Step::License, &answer(405), NOW);
     assert!(!refused.target.unwrap().license_accepted);
 }
@@ -157,17 +164,17 @@ fn the_license_goes_first_and_the_install_only_after_it_was_accepted() {
 fn acceptance_is_not_installation() {
     let accepted = on_answer(&required(TargetState::Sent), Step::Install, &answer(202), NOW);
     assert_eq!(
-        (state(&accepted), accepted.verify),
+        (state(&accepted), accepted.verify()),
         (Some(TargetState::Installing), false)
     );
     let gone = on_answer(&required(TargetState::Installing), Step::Poll, &answer(404), NOW);
     assert_eq!(
-        (state(&gone), gone.verify),
+        (state(&gone), gone.verify()),
         (None, true),
         "a vanished slot proves nothing"
     );
     let alert = on_alert(&required(TargetState::Installing), HResult::OK, NOW);
-    assert_eq!((state(&alert), alert.verify), (None, true));
+    assert_eq!((state(&alert), alert.verify()), (None, true));
 }
 
 #[test]
@@ -220,15 +227,81 @@ fn a_removal_is_proved_by_absence() {
     let accepted = on_answer(&sent, Step::Remove, &answer(200), NOW);
     let removing = accepted.target.unwrap();
     assert_eq!(removing.state, TargetState::Removing);
-    let still = on_inventory(&removing, &[app("1.0.0.0", "")], FAMILY, None, true, NOW);
-    assert_eq!(state(&still), None);
+    let still = on_inventory(&removing, &[app("1.0.0.0", "")], FAMILY, None, false, NOW);
+    assert_eq!(state(&still), None, "it takes its time");
     let gone = on_inventory(&removing, &[], FAMILY, None, true, NOW);
     assert_eq!(state(&gone), Some(TargetState::Removed));
     let absent = on_answer(&sent, Step::Remove, &answer(404), NOW);
     assert_eq!(
-        (state(&absent), absent.verify),
+        (state(&absent), absent.verify()),
         (Some(TargetState::Removing), true)
     );
+}
+
+#[test]
+fn a_removal_waits_for_an_installation_at_work_and_clears_what_one_has_left() {
+    let queued = target(TargetState::Queued, Intent::Uninstall);
+    assert_eq!(due(&queued, false, true, None, NOW), Due::Step(Step::Poll));
+    assert_eq!(
+        due(&queued, false, false, None, NOW),
+        Due::Nothing,
+        "asked in this session"
+    );
+    assert_eq!(
+        due(&queued, false, false, Some(Sight::SlotFree), NOW),
+        Due::Step(Step::Remove)
+    );
+    let failed = SlotStatus::Failed {
+        error: HResult(0x8007_3CF9),
+        description: None,
+    };
+    for (polled, seen) in [
+        (answer(404), Some(Sight::SlotFree)),
+        (answer(500), Some(Sight::SlotFree)),
+        (slot(SlotStatus::NotInstalled), Some(Sight::SlotLeft)),
+        (slot(failed), Some(Sight::SlotLeft)),
+        (slot(SlotStatus::Installing), None),
+        (slot(SlotStatus::Installed), None),
+    ] {
+        let change = on_answer(&queued, Step::Poll, &polled, NOW);
+        let expected = Change {
+            seen,
+            ..Change::default()
+        };
+        assert_eq!(change, expected, "{polled:?}");
+    }
+    let day_after = NOW + Duration::from_hours(24);
+    let hanging = on_answer(&queued, Step::Poll, &slot(SlotStatus::Installing), day_after);
+    assert_eq!(
+        hanging.seen,
+        Some(Sight::SlotLeft),
+        "it is not waited for any longer"
+    );
+    let cleared = target(TargetState::Sent, Intent::Uninstall);
+    assert_eq!(
+        on_answer(&cleared, Step::Slot, &answer(404), NOW),
+        Change::default()
+    );
+}
+
+#[test]
+fn an_app_that_is_there_after_its_removal_is_removed_again() {
+    let removing = target(TargetState::Removing, Intent::Uninstall);
+    let there = [app("1.0.0.0", "")];
+    let kept = |awaited, at| on_inventory(&removing, &there, FAMILY, None, awaited, at).target;
+    assert_eq!(kept(false, NOW), None);
+    for again in [kept(true, NOW), kept(false, NOW + Duration::from_hours(1))] {
+        let again = again.unwrap();
+        assert_eq!(again.state, TargetState::Queued);
+        assert!(again.not_before.is_some(), "spaced");
+        assert_eq!(again.error.unwrap().code, "present_after_removal");
+    }
+    let worn_out = Target {
+        attempts: MAX_ATTEMPTS,
+        ..removing.clone()
+    };
+    let given_up = on_inventory(&worn_out, &there, FAMILY, None, true, NOW);
+    assert_eq!(state(&given_up), Some(TargetState::Failed));
 }
 
 #[test]
@@ -237,7 +310,7 @@ fn errors_are_retried_only_where_that_helps() {
     let network = on_alert(&installing, HResult(0x8007_3CF5), NOW).target.unwrap();
     assert_eq!(network.state, TargetState::Queued);
     assert!(network.not_before > Some(NOW), "spaced");
-    assert_eq!(due(&network, false, true, NOW), Due::Nothing);
+    assert_eq!(due(&network, false, true, None, NOW), Due::Nothing);
     let worn_out = Target {
         attempts: MAX_ATTEMPTS,
         ..installing.clone()
@@ -251,7 +324,7 @@ fn errors_are_retried_only_where_that_helps() {
     assert_eq!(wrong.error.unwrap().code, "0x80073D10");
     let newer_there = on_alert(&installing, HResult(0x8007_3D06), NOW);
     assert_eq!(
-        (state(&newer_there), newer_there.verify),
+        (state(&newer_there), newer_there.verify()),
         (None, true),
         "satisfied: verify"
     );
@@ -260,16 +333,12 @@ fn errors_are_retried_only_where_that_helps() {
 #[test]
 fn an_unanswered_install_is_asked_after_before_it_is_repeated() {
     let sent = required(TargetState::Sent);
-    assert_eq!(due(&sent, false, true, NOW), Due::Step(Step::Poll));
+    assert_eq!(due(&sent, false, true, None, NOW), Due::Step(Step::Poll));
     assert_eq!(
-        due(&sent, false, false, NOW),
+        due(&sent, false, false, None, NOW),
         Due::Nothing,
         "not in the session that sent it"
     );
-    let slot = |slot| Answer {
-        slot: Some(slot),
-        ..answer(200)
-    };
     let idle = on_answer(&sent, Step::Poll, &slot(SlotStatus::NotInstalled), NOW);
     assert_eq!(state(&idle), Some(TargetState::Queued));
     let running = on_answer(&sent, Step::Poll, &slot(SlotStatus::Installing), NOW);

@@ -61,7 +61,7 @@ pub enum Purpose {
 pub enum Step {
     /// `AddLicense`.
     License,
-    /// `Add` of the job slot.
+    /// `Add` of the job slot; before a removal, `Delete` of one that is left over.
     Slot,
     /// `Exec` of `StoreInstall` or `HostedInstall`.
     Install,
@@ -97,10 +97,21 @@ pub struct Session {
     pub apps: BTreeMap<Context, AppsProgress>,
     /// Targets that something was sent for in this session.
     pub touched: BTreeSet<TargetId>,
-    /// Targets whose end was seen; the inventory must show them now.
-    pub awaited: BTreeSet<TargetId>,
+    /// What was seen of targets.
+    pub seen: BTreeMap<TargetId, Sight>,
     /// Messages with commands that were sent.
     pub rounds: u32,
+}
+
+/// What a session has seen of a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Sight {
+    /// Its end; the inventory must show it now.
+    End,
+    /// No installation of the app is at work: it can be removed.
+    SlotFree,
+    /// The same, but one that failed or never began has left its slot.
+    SlotLeft,
 }
 
 /// `LoginStatus` of the session (MS-MDM, alert `com.microsoft/MDM/LoginStatus`).

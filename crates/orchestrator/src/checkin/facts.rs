@@ -17,7 +17,7 @@ use qm_db::{
 };
 use qm_engine::{
     deployment::{Answer, Change, moved, on_alert, on_answer, on_inventory},
-    session::{Fact, Purpose, Session, Step},
+    session::{Fact, Purpose, Session, Sight, Step},
 };
 use qm_syncml::StatusCode;
 
@@ -194,7 +194,7 @@ impl<'a> Visit<'a> {
                 continue;
             };
             let wanted = self.catalogue.package(tx, &target).await?;
-            let awaited = self.session.awaited.contains(&target.id);
+            let awaited = self.session.seen.get(&target.id) == Some(&Sight::End);
             let change = on_inventory(&target, apps, &family, wanted.as_ref(), awaited, self.now);
             self.change(tx, &target, change).await?;
         }
@@ -288,9 +288,11 @@ impl<'a> Visit<'a> {
 
     /// Stores what an event changed about a target.
     async fn change(&mut self, tx: &mut Tx, target: &Target, change: Change) -> Result<(), DbError> {
-        if change.verify {
+        if change.verify() {
             self.want_apps();
-            self.session.awaited.insert(target.id);
+        }
+        if let Some(sight) = change.seen {
+            self.session.seen.insert(target.id, sight);
         }
         let Some(after) = change.target else { return Ok(()) };
         let stored = targets::store_many(tx, &[(&after, target.state)], &mut self.moves).await?;
@@ -333,7 +335,7 @@ impl<'a> Visit<'a> {
             target,
             Change {
                 target: Some(waiting),
-                verify: false,
+                ..Change::default()
             },
         )
         .await
@@ -373,7 +375,7 @@ impl<'a> Visit<'a> {
                 &target,
                 Change {
                     target: Some(sent),
-                    verify: false,
+                    ..Change::default()
                 },
             )
             .await?;

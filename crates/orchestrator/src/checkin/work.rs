@@ -5,14 +5,14 @@ use qm_core::{
     Timestamp,
     app::LicenseKind,
     command::Command,
-    deployment::Context,
+    deployment::{Context, Target},
     device::{Device, DeviceState},
 };
 use qm_csp::device_management::dmclient_settings;
-use qm_db::{DbError, Tx, commands};
+use qm_db::{DbError, Tx, commands, targets::LiveTarget};
 use qm_engine::{
-    deployment::{Due, commands as step_commands, due},
-    session::{SUSPECT_ATTEMPTS, Session, Step, TargetOrder, Work},
+    deployment::{Due, Materials, commands as step_commands, due},
+    session::{SUSPECT_ATTEMPTS, Session, Sight, Step, TargetOrder, Work},
 };
 use std::time::Duration;
 
@@ -88,42 +88,54 @@ impl Visit<'_> {
     async fn orders(&mut self, tx: &mut Tx) -> Result<Vec<TargetOrder>, DbError> {
         let mut orders = Vec::new();
         for live in self.live.clone() {
-            let target = live.target.clone();
-            let Some(app) = self.catalogue.app(tx, target.app_id).await? else {
-                continue;
-            };
-            let fresh = !self.session.touched.contains(&target.id);
-            let licensed = app.license == LicenseKind::Offline;
-            match due(&target, licensed, fresh, self.now) {
-                // Its end was reported already: the inventory is what tells now.
-                Due::Step(Step::Poll) if self.session.awaited.contains(&target.id) => {}
-                Due::Nothing => {}
-                Due::Inventory => {
-                    self.want_apps();
-                    self.session.awaited.insert(target.id);
-                }
-                Due::Step(step) if Self::held(&live) && !is_question(step) => {}
-                Due::Step(Step::Install) if !self.server.seat_confirmed(tx, &app, &target).await? => {
-                    self.wait_for_seat(tx, &target).await?;
-                }
-                Due::Step(step) => {
-                    let Some(with) = self
-                        .server
-                        .materials(tx, &mut self.catalogue, &self.device, &target)
-                        .await?
-                    else {
-                        continue;
-                    };
-                    let commands = step_commands(target.id, target.context, step, &with);
-                    orders.push(TargetOrder {
-                        id: target.id,
-                        context: target.context,
-                        commands,
-                    });
-                }
+            if let Some(step) = self.step(tx, &live).await? {
+                orders.extend(self.order(tx, &live.target, step).await?);
             }
         }
         Ok(orders)
+    }
+
+    /// The step of a live target that is to be sent now.
+    async fn step(&mut self, tx: &mut Tx, live: &LiveTarget) -> Result<Option<Step>, DbError> {
+        let target = &live.target;
+        let Some(app) = self.catalogue.app(tx, target.app_id).await? else {
+            return Ok(None);
+        };
+        let licensed = app.license == LicenseKind::Offline;
+        let fresh = !self.session.touched.contains(&target.id);
+        let seen = self.session.seen.get(&target.id).copied();
+        match due(target, licensed, fresh, seen, self.now) {
+            Due::Nothing => {}
+            Due::Inventory => self.want_apps(),
+            Due::Step(step) if Self::held(live) && !is_question(step) => {}
+            Due::Step(Step::Install) if !self.server.seat_confirmed(tx, &app, target).await? => {
+                self.wait_for_seat(tx, target).await?;
+            }
+            Due::Step(step) => return Ok(Some(step)),
+        }
+        Ok(None)
+    }
+
+    /// The commands of a step, where there is what it needs.
+    async fn order(
+        &mut self,
+        tx: &mut Tx,
+        target: &Target,
+        step: Step,
+    ) -> Result<Option<TargetOrder>, DbError> {
+        let materials = self
+            .server
+            .materials(tx, &mut self.catalogue, &self.device, target)
+            .await?;
+        Ok(materials.map(|with| {
+            let slot_left = self.session.seen.get(&target.id) == Some(&Sight::SlotLeft);
+            let with = Materials { slot_left, ..with };
+            TargetOrder {
+                id: target.id,
+                context: target.context,
+                commands: step_commands(target.id, target.context, step, &with),
+            }
+        }))
     }
 }
 

@@ -88,7 +88,9 @@ async fn a_target_that_its_device_moves_meanwhile_is_overtaken_all_the_same() {
             .remove(0);
         let newer = order(app.id, Intent::Uninstall, &[device.id]);
         let newer = server.orchestrator.create_deployment(&server.caller, newer);
-        let newer = while_a_device_moves(&server, &older, newer).await.unwrap();
+        let newer = Box::pin(while_a_device_moves(&server, &older, newer))
+            .await
+            .unwrap();
         assert_eq!(newer.counts[&TargetState::Queued], 1, "{}", server.engine);
         let mut conn = server.db.read().await.unwrap();
         let older = qm_db::targets::find(&mut conn, older.id).await.unwrap().unwrap();
@@ -110,7 +112,9 @@ async fn a_target_that_its_device_moves_meanwhile_is_cancelled_all_the_same() {
         let cancel = server
             .orchestrator
             .control_deployment(&server.caller, target.deployment_id, cancel);
-        let cancelled = while_a_device_moves(&server, &target, cancel).await.unwrap();
+        let cancelled = Box::pin(while_a_device_moves(&server, &target, cancel))
+            .await
+            .unwrap();
         assert_eq!(cancelled.counts[&TargetState::Cancelled], 1, "{}", server.engine);
         assert_eq!(live(&server, app.id, &[device.id]).await, [0]);
     }
