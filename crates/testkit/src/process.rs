@@ -267,17 +267,27 @@ impl Server {
         self.ended().await.map(|_| ())
     }
 
-    /// The end of its log, for whoever asks why a test failed.
+    /// The errors in its log and its end, for whoever asks why a test failed.
     pub fn tail(&self) -> String {
         let text = fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<_> = text.lines().collect();
-        lines[lines.len().saturating_sub(60)..].join("\n")
+        let errors: Vec<_> = lines
+            .iter()
+            .filter(|line| line.contains(" ERROR "))
+            .copied()
+            .collect();
+        let (errors, end) = (last(&errors, 20), last(&lines, 60));
+        format!("errors:\n{errors}\nend:\n{end}")
     }
 
     /// Where its log is.
     pub fn log(&self) -> &Path {
         &self.log
     }
+}
+
+fn last(lines: &[&str], most: usize) -> String {
+    lines[lines.len().saturating_sub(most)..].join("\n")
 }
 
 /// Enrolls a device and lets it have its first session.

@@ -29,6 +29,8 @@ pub struct Administrator {
     device_ids: Vec<uuid::Uuid>,
     asked: u64,
     api: Api,
+    /// No server is killed any more.
+    calm: CancellationToken,
 }
 
 /// What became of a request whose answers may have been lost.
@@ -39,7 +41,7 @@ enum Asked {
 }
 
 impl Administrator {
-    pub async fn new(world: &World, rng: Rng) -> Result<Self> {
+    pub async fn new(world: &World, rng: Rng, calm: CancellationToken) -> Result<Self> {
         let api = world.installation.administrator()?;
         let device_ids = api.devices().await?.iter().map(|device| device.id).collect();
         let packages = (0..PACKAGES)
@@ -55,6 +57,7 @@ impl Administrator {
             device_ids,
             asked: 0,
             api,
+            calm,
         };
         while administrator.apps.len() < 2 {
             tokio::time::sleep(PAUSE).await;
@@ -64,10 +67,10 @@ impl Administrator {
         Ok(administrator)
     }
 
-    /// Works until `stop`; what was wished in the end.
-    pub async fn work(&mut self, stop: &CancellationToken) -> Result<Wishes> {
+    /// Works until no server is killed any more; what was wished in the end.
+    pub async fn work(&mut self) -> Result<Wishes> {
         let mut wishes = Wishes::new();
-        while !stop.is_cancelled() {
+        while !self.calm.is_cancelled() {
             match self.rng.below(10) {
                 0 => self.upload().await?,
                 1 => self.command().await?,
@@ -188,10 +191,13 @@ impl Administrator {
         format!("request-{}", self.asked)
     }
 
-    /// Asks until there is an answer.
+    /// Asks until there is an answer. How often counts only while nobody is killed: where kills come faster than a lease
+    /// ends, nothing may get through before the last of them.
     async fn ask(&mut self, method: Method, path: &str, body: Value) -> Result<Asked> {
         let key = self.key();
-        for _ in 0..MOST_ATTEMPTS {
+        let mut attempts = 0;
+        while attempts < MOST_ATTEMPTS {
+            attempts += u32::from(self.calm.is_cancelled());
             let mut request = self.api.request(method.clone(), path);
             if method == Method::POST {
                 request = request.header("Idempotency-Key", &key);

@@ -23,14 +23,18 @@ pub async fn run(postgres: Option<String>, seed: u64, kills: u64) -> Result<Stri
         .zip(10..)
         .map(|(device, actor)| tokio::spawn(call_in(Arc::clone(device), draw(actor), stop.clone())))
         .collect();
-    let mut administrator = Administrator::new(&world, draw(1)).await?;
+    let mut administrator = Administrator::new(&world, draw(1), stop.clone()).await?;
     let (killed, worked) = tokio::join!(
         async {
-            let killed = kill(&world, &draw(2), kills).await;
+            let killed = kill(&world, &draw(2), kills, &stop).await;
             stop.cancel();
             killed
         },
-        administrator.work(&stop),
+        async {
+            let worked = administrator.work().await;
+            stop.cancel();
+            worked
+        },
     );
     for device in devices {
         device.await?;
@@ -44,10 +48,13 @@ pub async fn run(postgres: Option<String>, seed: u64, kills: u64) -> Result<Stri
     Ok(told)
 }
 
-/// Kills the server as often as asked for; how often by which cue.
-async fn kill(world: &World, rng: &Rng, kills: u64) -> Result<String> {
+/// Kills the server as often as asked for, unless something else has failed; how often by which cue.
+async fn kill(world: &World, rng: &Rng, kills: u64, stop: &CancellationToken) -> Result<String> {
     let mut came = BTreeMap::<String, u64>::new();
     for _ in 0..kills {
+        if stop.is_cancelled() {
+            break;
+        }
         let (cues, patience) = Cue::pick(rng);
         let came_first = world.trap.spring(cues, patience).await;
         let name = came_first.map_or_else(|| "just then".to_owned(), |cue| format!("{:?}", cue.event));

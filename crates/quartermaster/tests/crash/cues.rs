@@ -54,18 +54,19 @@ const FREQUENT: &[(Event, u64)] = &[
 
 impl Cue {
     /// Moments, the first of which that comes is the one, and how long to wait for it; now and then no moment at all: then
-    /// it is just a while.
+    /// it is just a while. What the killed server held is free when its lease ends, a second later on PostgreSQL: whoever
+    /// does not wait for longer kills servers that only wait.
     pub fn pick(rng: &Rng) -> (Vec<Self>, Duration) {
         match rng.below(6) {
             0 => (Vec::new(), Duration::from_millis(rng.below(300))),
             1 | 2 => {
                 let (event, most) = pick(FREQUENT, rng);
                 let cue = Self::at(event, rng.below(most), rng);
-                (vec![cue], Duration::from_millis(300))
+                (vec![cue], Duration::from_millis(1500))
             }
             _ => {
                 let cues = RARE.iter().map(|event| Self::at(*event, rng.below(2), rng));
-                (cues.collect(), Duration::from_millis(100 + rng.below(700)))
+                (cues.collect(), Duration::from_millis(1500 + rng.below(1500)))
             }
         }
     }
