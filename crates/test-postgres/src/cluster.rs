@@ -2,15 +2,16 @@
 
 use anyhow::{Context as _, Result, bail};
 use std::{
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
+use tokio::net::TcpSocket;
 
 /// A server of our own; it is stopped and forgotten when dropped.
 pub struct Cluster {
     binaries: PathBuf,
     port: u16,
+    _held: TcpSocket,
     folder: tempfile::TempDir,
 }
 
@@ -45,9 +46,11 @@ impl Cluster {
         if is_root() {
             run(Command::new("chown").arg("postgres").arg(folder.path()))?;
         }
+        let (port, held) = hold_port()?;
         let cluster = Self {
             binaries: binaries.to_path_buf(),
-            port: free_port()?,
+            port,
+            _held: held,
             folder,
         };
         run(cluster
@@ -149,6 +152,12 @@ fn is_root() -> bool {
     output.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }
 
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+/// A port of the loopback interface, bound and not listened on: as long as the socket lives, the system gives it to nobody
+/// else, and the database may come and go there.
+fn hold_port() -> Result<(u16, TcpSocket)> {
+    let socket = TcpSocket::new_v4()?;
+    // PostgreSQL sets it too; only so may they share the address.
+    socket.set_reuseaddr(true)?;
+    socket.bind(([127, 0, 0, 1], 0).into())?;
+    Ok((socket.local_addr()?.port(), socket))
 }

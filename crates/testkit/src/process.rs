@@ -12,10 +12,7 @@ use qm_core::{Rng, Secret};
 use qm_db::test_support;
 use qm_device_sim::{Device, DeviceOptions};
 use qm_store_sim::StoreSimHandle;
-use quartermaster::demo::{
-    api::Api,
-    scene::{self, free_ports},
-};
+use quartermaster::demo::{api::Api, port::Port, scene};
 use std::{
     fmt::Write as _,
     fs::{self, File},
@@ -169,12 +166,16 @@ impl Installation {
 
     /// Makes room for a server: ports of its own and a log file. It does not run yet.
     pub fn server(&self, name: &str) -> Result<Server> {
-        let addresses = free_ports()?.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let ports = Port::three()?;
+        let addresses = ports
+            .each_ref()
+            .map(|port| SocketAddr::from(([127, 0, 0, 1], port.number())));
         Ok(Server {
             program: self.program.clone(),
             config: self.config(),
             log: self.path(&format!("{name}.log")),
             addresses,
+            _ports: ports,
             process: Arc::default(),
         })
     }
@@ -194,6 +195,7 @@ pub struct Server {
     log: PathBuf,
     /// Where it listens: enrollment, management, admin.
     pub addresses: [SocketAddr; 3],
+    _ports: [Port; 3],
     process: Arc<Process>,
 }
 

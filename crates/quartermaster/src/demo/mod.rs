@@ -4,6 +4,7 @@
 //! over real TLS. What is shown is what the admin API says; nothing is staged.
 
 pub mod api;
+pub mod port;
 pub mod scene;
 mod screen;
 mod story;

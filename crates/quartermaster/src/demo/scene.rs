@@ -1,6 +1,6 @@
 //! Server, Store and devices of the demonstration.
 
-use super::api::Api;
+use super::{api::Api, port::Port};
 use crate::{
     config::Config,
     init::{self, Init},
@@ -17,7 +17,6 @@ use qm_store_sim::{
 };
 use std::{
     fs,
-    net::TcpListener,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -28,6 +27,7 @@ use tokio::sync::Mutex;
 pub struct Scene {
     folder: TempDir,
     server: Running,
+    _ports: [Port; 3],
     /// The Store service.
     pub store: Arc<StoreSimHandle>,
     /// The admin API.
@@ -76,7 +76,8 @@ impl Scene {
         })
         .await?;
         let folder = tempfile::Builder::new().prefix("quartermaster-demo-").tempdir()?;
-        let config = install(folder.path(), &store, options.database.as_deref(), more).await?;
+        let ports = Port::three()?;
+        let config = install(folder.path(), &store, &ports, options.database.as_deref(), more).await?;
         let server = Running::start(&config, recorder().await?).await?;
         let root = fs::read_to_string(folder.path().join("tls/root.pem"))?;
         let api = Api::new(address(&config), token(&config).await?, &root)?;
@@ -85,6 +86,7 @@ impl Scene {
         let mut scene = Self {
             folder,
             server,
+            _ports: ports,
             store,
             api,
             upns,
@@ -204,10 +206,11 @@ async fn recorder() -> Result<PrometheusHandle> {
 async fn install(
     folder: &Path,
     store: &StoreSimHandle,
+    ports: &[Port; 3],
     database: Option<&str>,
     more: &str,
 ) -> Result<Config> {
-    let [enrollment_port, management_port, admin_port] = free_ports()?;
+    let [enrollment_port, management_port, admin_port] = ports.each_ref().map(Port::number);
     let host = HOST.to_owned();
     let data_dir = folder.to_path_buf();
     let (file, _) = init::create(&Init {
@@ -248,14 +251,4 @@ async fn token(config: &Config) -> Result<qm_core::Secret<String>> {
 
 fn address(config: &Config) -> String {
     config.admin.public_url.as_str().trim_end_matches('/').to_owned()
-}
-
-/// Three ports that nobody uses at the moment.
-pub fn free_ports() -> Result<[u16; 3]> {
-    let held = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0"));
-    let mut ports = [0; 3];
-    for (port, socket) in ports.iter_mut().zip(held) {
-        *port = socket?.local_addr()?.port();
-    }
-    Ok(ports)
 }

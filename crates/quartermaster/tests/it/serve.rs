@@ -2,9 +2,10 @@
 
 use crate::{init, quartermaster};
 use qm_testkit::process::{Installation, Plan};
+use quartermaster::demo::port::Port;
 use std::{
     io::{BufRead as _, BufReader, Read as _},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     path::Path,
     process::{Child, Command, Stdio},
 };
@@ -15,11 +16,7 @@ struct Server {
     /// Of the admin listener.
     port: u16,
     enrollment: u16,
-}
-
-fn free_ports() -> [u16; 3] {
-    let held = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    held.map(|socket| socket.local_addr().unwrap().port())
+    _held: [Port; 4],
 }
 
 fn start(folder: &Path) -> Server {
@@ -28,9 +25,9 @@ fn start(folder: &Path) -> Server {
 
 /// Starts the server by a command that takes its arguments.
 fn start_by(mut program: Command, folder: &Path) -> Server {
-    let ports = free_ports();
-    assert!(init(folder, ports).status.success());
-    let other = free_ports()[0];
+    let held = [(); 4].map(|()| Port::hold().unwrap());
+    let [enrollment, management, admin, other] = held.each_ref().map(Port::number);
+    assert!(init(folder, [enrollment, management, admin]).status.success());
     let mut child = program
         .args(["serve", "--log-format", "json", "--config"])
         .arg(folder.join("quartermaster.toml"))
@@ -48,7 +45,8 @@ fn start_by(mut program: Command, folder: &Path) -> Server {
     Server {
         child,
         port: other,
-        enrollment: ports[0],
+        enrollment,
+        _held: held,
     }
 }
 

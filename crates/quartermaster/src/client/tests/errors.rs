@@ -4,7 +4,7 @@ use super::{
 };
 use crate::client::ClientError;
 use serde_json::json;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 async fn refused(answer: Canned) -> ClientError {
     let fake = Fake::with([answer]).await;
@@ -84,9 +84,10 @@ async fn does_not_follow_a_redirect_with_the_token() {
 
 #[tokio::test]
 async fn a_refused_connection_asks_whether_the_server_runs() {
-    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    // Bound and not listened on: nobody else comes to listen there.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let url = format!("http://{}", socket.local_addr().unwrap());
-    drop(socket);
     let error = ask(&url, "store status").await.unwrap_err();
     assert!(matches!(error, ClientError::Refused(_)), "{error:?}");
     assert!(error.to_string().contains("quartermaster serve"), "{error}");
