@@ -71,7 +71,7 @@ async fn a_store_that_lets_nobody_in_is_left_alone_and_asked_again_by_hand() -> 
 
 /// Waits until the circuit is in a state.
 async fn circuit(stage: &Stage, wanted: &str) -> Result<StoreCircuit> {
-    for _ in 0..400 {
+    for _ in 0..1200 {
         let circuit = stage.api.store_status().await?.circuit;
         if circuit.state == wanted {
             return Ok(circuit);

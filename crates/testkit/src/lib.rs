@@ -100,7 +100,7 @@ pub async fn embedded_stage(devices: u64) -> Result<Stage> {
 
 const PAUSE: Duration = Duration::from_millis(50);
 /// How many pauses the server may take for what it does by itself: 20 seconds.
-const PATIENCE: usize = 400;
+const PATIENCE: usize = 1200;
 /// How often the devices call in before a test gives up.
 const ROUNDS: usize = 12;
 

@@ -154,7 +154,11 @@ async fn readers_come_back_and_those_who_ask_too_many_wait() {
                 let db = db.clone();
                 async move { db.read().await }
             });
-            // A read that does not come at once, when nothing else is to be done, waits for somebody else's.
+            if held.len() < 4 {
+                held.push(reader.await.unwrap().unwrap());
+                continue;
+            }
+            // One that does not come soon waits for somebody else's, or is slow: given up, it must spoil nothing either.
             let abort = reader.abort_handle();
             match tokio::time::timeout(Duration::from_millis(500), reader).await {
                 Ok(conn) => held.push(conn.unwrap().unwrap()),
@@ -163,7 +167,6 @@ async fn readers_come_back_and_those_who_ask_too_many_wait() {
             assert!(held.len() <= 50, "the readers are limited");
         };
         waiting.abort();
-        assert!(held.len() >= 4, "{}", held.len());
         held.pop();
         let mut conn = db.read().await.unwrap();
         // A read that is given up half way must not spoil the connection for the next one.

@@ -90,5 +90,5 @@ fn lines(server: &Server, text: &str) -> Result<usize> {
 }
 
 const PAUSE: Duration = Duration::from_millis(50);
-/// How many pauses the servers may take: 30 seconds.
-const PATIENCE: usize = 600;
+/// How many pauses the servers may take: a minute, since machines that run tests are busy.
+const PATIENCE: u32 = 1200;

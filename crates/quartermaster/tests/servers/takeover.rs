@@ -47,7 +47,7 @@ async fn the_job_of_a_killed_server_is_finished_by_the_other_one() -> Result<()>
         }
     };
     let deployment = api.deploy(&app, "required", &pair.upns).await?;
-    tokio::time::timeout(PAUSE * 600, halfway.told.notified())
+    tokio::time::timeout(PAUSE * PATIENCE, halfway.told.notified())
         .await
         .context("no download began")?;
     a.kill().await?;
