@@ -101,6 +101,13 @@ enum Source {
     #[default]
     System,
     Mock(Arc<AtomicI64>),
+    Adjustable(Arc<Adjustable>),
+}
+
+#[derive(Debug)]
+struct Adjustable {
+    own: Clock,
+    by: AtomicI64,
 }
 
 impl Clock {
@@ -121,18 +128,48 @@ impl Clock {
         match &self.0 {
             Source::Mock(millis) => Timestamp(millis.load(Ordering::SeqCst)),
             Source::System => Timestamp::from_offset_date_time(OffsetDateTime::now_utc()),
+            Source::Adjustable(clock) => {
+                let by = clock.by.load(Ordering::SeqCst);
+                Timestamp(clock.own.now().0.saturating_add(by))
+            }
         }
     }
-    /// Sets a mock clock, also back. Does nothing to the system's clock.
+    /// This clock with a correction, none at first; clones are corrected together.
+    #[must_use]
+    pub fn adjustable(self) -> Self {
+        let by = AtomicI64::new(0);
+        Self(Source::Adjustable(Arc::new(Adjustable { own: self, by })))
+    }
+    /// The moment without the correction; `None` where there can be none.
+    pub fn own(&self) -> Option<Timestamp> {
+        match &self.0 {
+            Source::Adjustable(clock) => Some(clock.own.now()),
+            _ => None,
+        }
+    }
+    /// Corrects an adjustable clock: so many milliseconds are added to its own time. The correction before it.
+    pub fn adjust(&self, by: i64) -> i64 {
+        match &self.0 {
+            Source::Adjustable(clock) => clock.by.swap(by, Ordering::SeqCst),
+            _ => 0,
+        }
+    }
+    /// Sets a mock clock, also back; of an adjustable one its own time. Does nothing to the system's clock.
     pub fn set(&self, to: Timestamp) {
-        if let Source::Mock(now) = &self.0 {
-            now.store(to.0, Ordering::SeqCst);
+        match &self.0 {
+            Source::Mock(now) => now.store(to.0, Ordering::SeqCst),
+            Source::Adjustable(clock) => clock.own.set(to),
+            Source::System => {}
         }
     }
     /// Moves a mock clock forward. The system's clock is left alone.
     pub fn advance(&self, by: Duration) {
-        if let Source::Mock(millis) = &self.0 {
-            millis.fetch_add(i64::try_from(by.as_millis()).unwrap_or(0), Ordering::SeqCst);
+        match &self.0 {
+            Source::Mock(millis) => {
+                millis.fetch_add(i64::try_from(by.as_millis()).unwrap_or(0), Ordering::SeqCst);
+            }
+            Source::Adjustable(clock) => clock.own.advance(by),
+            Source::System => {}
         }
     }
 }
@@ -157,5 +194,19 @@ mod tests {
         let twin = clock.clone();
         clock.advance(Duration::from_secs(1));
         assert_eq!(twin.now(), Timestamp::from_millis(1005));
+    }
+
+    #[test]
+    fn a_correction_holds_for_every_clone_and_replaces_the_one_before() {
+        let own = Clock::mock(Timestamp::from_millis(5000));
+        assert_eq!((own.own(), own.adjust(9)), (None, 0));
+        let clock = own.clone().adjustable();
+        let twin = clock.clone();
+        assert_eq!(clock.adjust(-1000), 0);
+        assert_eq!(clock.adjust(-2000), -1000);
+        assert_eq!(twin.now(), Timestamp::from_millis(3000));
+        own.advance(Duration::from_secs(1));
+        assert_eq!(twin.now(), Timestamp::from_millis(4000));
+        assert_eq!(twin.own(), Some(Timestamp::from_millis(6000)));
     }
 }

@@ -6,6 +6,7 @@
 //!   has one writer anyway. Rows that only refer to a locked one (foreign keys) may be stored meanwhile.
 //! - `{uuid_v7 $3}`: a new id, made at the moment that the parameter tells, by the database's own random source: for rows
 //!   that are made from rows.
+//! - `{now}`: the moment by the clock of the database's machine, in unix milliseconds.
 //! - `{selected}`: the devices of a [`Selection`](crate::selection::Selection), each once; `{kind d}`: the
 //!   [`Kind`](crate::selection::Kind) of a device.
 //! - `{columns}`, `{columns d}`: the module's column list, for brevity only.
@@ -38,6 +39,7 @@ pub(crate) fn expand(engine: Engine, text: &str, columns: &str) -> String {
             ("columns", table) => out.push_str(&qualified(columns, table)),
             ("rows", spec) => out.push_str(&row_source(engine, spec)),
             ("uuid_v7", moment) => out.push_str(&uuid_v7(engine, moment)),
+            ("now", "") => out.push_str(now(engine)),
             ("selected", "") => out.push_str(&expand(engine, SELECTED, "")),
             ("kind", table) => out.push_str(&kind(table)),
             ("for_update", "") if engine == Engine::Postgres => out.push_str("FOR NO KEY UPDATE"),
@@ -62,6 +64,14 @@ fn uuid_v7(engine: Engine, moment: &str) -> String {
             "decode(lpad(to_hex(CAST({moment} AS bigint)), 12, '0') || '7' || \
              substr(replace(CAST(gen_random_uuid() AS text), '-', ''), 14), 'hex')"
         ),
+    }
+}
+
+const fn now(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Sqlite => "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
+        // `now()` would be the beginning of the transaction.
+        Engine::Postgres => "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)",
     }
 }
 

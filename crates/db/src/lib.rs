@@ -16,6 +16,7 @@ pub mod apps;
 pub mod audit;
 mod batches;
 pub mod certificates;
+pub mod clock;
 pub mod commands;
 mod conn;
 mod connections;

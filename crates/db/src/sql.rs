@@ -56,6 +56,7 @@ pub(crate) fn statements() -> impl Iterator<Item = &'static Sql> {
         crate::apps::STATEMENTS,
         crate::audit::STATEMENTS,
         crate::certificates::STATEMENTS,
+        crate::clock::STATEMENTS,
         crate::commands::STATEMENTS,
         crate::deployments::STATEMENTS,
         crate::device_apps::STATEMENTS,

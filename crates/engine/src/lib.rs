@@ -11,5 +11,6 @@
 pub mod applicability;
 pub mod catalogue;
 pub mod circuit;
+pub mod clocks;
 pub mod deployment;
 pub mod session;

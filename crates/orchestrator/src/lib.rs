@@ -11,6 +11,7 @@ pub mod apps;
 mod attempts;
 pub mod audit;
 pub mod checkin;
+mod clocks;
 pub mod commands;
 pub mod content;
 pub mod deployments;

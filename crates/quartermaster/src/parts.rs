@@ -19,7 +19,7 @@ use url::Url;
 /// Opens database, content store and keys. The schema is brought up to date. Where the database is for one server only,
 /// it is this one's as long as the second part of the answer lives, and what an earlier run left under way is free.
 pub async fn open(config: &Config) -> Result<(Arc<Orchestrator>, Option<SoleServer>)> {
-    let (clock, rng) = (Clock::system(), Rng::system());
+    let (clock, rng) = (Clock::system().adjustable(), Rng::system());
     let (url, unusable) = (config.database_url(), "cannot open the database (database.url)");
     let sole = SoleServer::claim(&url).context(unusable)?;
     let db = Db::connect(&url).await.context(unusable)?;
@@ -49,6 +49,7 @@ pub async fn open(config: &Config) -> Result<(Arc<Orchestrator>, Option<SoleServ
         rng,
         settings: settings(config),
     });
+    orchestrator.agree_on_time().await?;
     if sole.is_some() {
         orchestrator.take_up_leases().await?;
     }

@@ -21,6 +21,7 @@ const SESSION: Duration = Duration::from_hours(1);
 impl Orchestrator {
     /// One look at the clock.
     pub async fn run_schedule(&self) -> Result<(), DbError> {
+        self.agree_on_time().await?;
         let now = self.clock.now();
         self.schedule_syncs(now).await?;
         self.measure_circuit().await?;

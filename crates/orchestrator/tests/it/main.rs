@@ -3,6 +3,7 @@
 
 mod admin;
 mod attempts;
+mod clocks;
 mod commits;
 mod device;
 mod interrupted;

@@ -56,7 +56,17 @@ pub async fn server_at(
     clock: Clock,
     store: impl FnOnce(ContentStore, Db, Clock) -> Option<StoreSync>,
 ) -> Server {
-    let rng = Rng::seeded(11);
+    server_with(engine, db, clock, Rng::seeded(11), store).await
+}
+
+/// Another server on a database that has one needs other randomness.
+pub async fn server_with(
+    engine: &'static str,
+    db: Db,
+    clock: Clock,
+    rng: Rng,
+    store: impl FnOnce(ContentStore, Db, Clock) -> Option<StoreSync>,
+) -> Server {
     let folder = tempfile::tempdir().unwrap();
     let content = ContentStore::open(folder.path()).await.unwrap();
     let settings = Settings {
