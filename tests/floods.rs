@@ -17,9 +17,9 @@ use tokio::{
 };
 
 /// Long enough for anything that is not stuck.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
-async fn one(limits: &str) -> Result<Stage> {
+pub async fn one(limits: &str) -> Result<Stage> {
     let more = format!("\n[limits]\n{limits}\n");
     Ok(stages_with(1, 0, &more).await?.remove(0))
 }
@@ -29,7 +29,7 @@ fn probe() -> Vec<u8> {
 }
 
 /// Whether the other side hangs up; whatever it says before is read.
-async fn hung_up(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> Result<()> {
+pub async fn hung_up(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> Result<()> {
     let mut rest = Vec::new();
     let ended = timeout(PATIENCE, stream.read_to_end(&mut rest)).await;
     // A connection that is reset has ended too.
@@ -108,7 +108,7 @@ async fn whoever_says_nothing_is_hung_up_on() -> Result<()> {
 }
 
 /// HTTP/2's preface and empty settings.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
 /// Bytes alone do not keep a connection: a ping every moment is no request.
 async fn pinging(dialer: &Dialer, port: u16) -> Result<()> {
@@ -155,6 +155,54 @@ async fn http2_streams_that_are_given_up_at_once_end_the_connection() -> Result<
             .status,
         200
     );
+    stage.strike().await
+}
+
+/// A message is announced, its first part comes, and no other.
+#[tokio::test]
+async fn a_body_that_stays_out_holds_no_place() -> Result<()> {
+    let stage = one("idle_seconds = 1").await?;
+    let dialer = Dialer::new(&stage.root, None, DEFAULT_VERSIONS)?;
+    let bearer = format!("Bearer {}", stage.token(Role::Operator).await?);
+    let json = ("content-type", "application/json");
+    let soap = ("content-type", "application/soap+xml; charset=utf-8");
+    let form = ("content-type", "multipart/form-data; boundary=x");
+    let authorized = ("authorization", bearer.as_str());
+    let (enrollment, admin) = (&stage.config.enrollment.listen, &stage.config.admin.listen);
+    let cases: [(_, _, &[_], &[u8]); 3] = [
+        (enrollment, "/EnrollmentServer/Enrollment.svc", &[soap], b"<s:Env"),
+        (admin, "/api/v1/groups", &[json, authorized], b"{\"name\": \"Pi"),
+        (
+            admin,
+            "/api/v1/apps/packages",
+            &[form, authorized],
+            b"--x\r\ncontent-disposition: form-data; name=\"package\"; filename=\"a.msix\"\r\n\r\nPK",
+        ),
+    ];
+    let held = cases.map(|(listen, path, headers, begun)| {
+        let (dialer, mut bytes) = (&dialer, request("POST", path, headers, &[b' '; 5000]));
+        bytes.truncate(bytes.len() - 5000);
+        bytes.extend_from_slice(begun);
+        async move {
+            let mut stream = dialer.dial(listen.port()).await?;
+            stream.write_all(&bytes).await?;
+            hung_up(&mut stream).await.context(path)
+        }
+    });
+    try_join_all(held).await?;
+    assert_eq!(dialer.send(enrollment.port(), &probe()).await?.status, 200);
+    stage.strike().await
+}
+
+/// Questions without end, and nobody reads the answers.
+#[tokio::test]
+async fn whoever_reads_no_answer_is_hung_up_on() -> Result<()> {
+    let stage = one("idle_seconds = 1").await?;
+    let dialer = Dialer::new(&stage.root, None, DEFAULT_VERSIONS)?;
+    let mut stream = dialer.dial(stage.config.admin.listen.port()).await?;
+    let question = request("GET", "/api/v1/openapi.json", &[], b"");
+    let asking = async { while stream.write_all(&question).await.is_ok() {} };
+    timeout(PATIENCE, asking).await.context("it is answered still")?;
     stage.strike().await
 }
 

@@ -12,6 +12,7 @@ mod device_input;
 mod devices_at_random;
 mod devices_that_misbehave;
 mod floods;
+mod http2;
 mod leaving;
 mod offline_app;
 mod online_app;

@@ -33,6 +33,9 @@ pub enum ApiError {
     /// The body is too large.
     #[error("{0}")]
     TooLarge(String),
+    /// The body came too slowly.
+    #[error("the body was not there within {0} seconds; nothing was done, send it again")]
+    TooSlow(u64),
     /// No such address.
     #[error("there is nothing at this address; see /api/v1/openapi.json for what there is")]
     NoRoute,
@@ -52,6 +55,7 @@ impl ApiError {
             Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge(_) | Self::UseCase(UseCaseError::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::NoRoute | Self::UseCase(UseCaseError::NotFound { .. }) => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::UseCase(UseCaseError::Full) => StatusCode::INSUFFICIENT_STORAGE,
@@ -76,6 +80,7 @@ impl ApiError {
             Self::Malformed(_) => "malformed-request",
             Self::MediaType(_) => "unsupported-media-type",
             Self::TooLarge(_) | Self::UseCase(UseCaseError::TooLarge { .. }) => "too-large",
+            Self::TooSlow(_) => "too-slow",
             Self::NoRoute | Self::UseCase(UseCaseError::NotFound { .. }) => "not-found",
             Self::Method => "method-not-allowed",
             Self::UseCase(UseCaseError::Full) => "storage-full",

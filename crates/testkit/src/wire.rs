@@ -31,6 +31,9 @@ impl Clone for Identity {
     }
 }
 
+/// A connection to the server.
+pub type Connection = TlsStream<TcpStream>;
+
 /// How a client connects.
 #[derive(Debug, Clone)]
 pub struct Dialer(Arc<ClientConfig>);

@@ -9,6 +9,11 @@ use http::{header, request::Parts};
 use qm_core::{BadPage, PageRequest};
 use qm_orchestrator::UseCaseError;
 use serde::de::DeserializeOwned;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// The time for a JSON body: one that trickles holds no connection for ever.
+const BODY_TIME: Duration = Duration::from_mins(1);
 
 /// A JSON body.
 pub struct Body<T>(pub T);
@@ -21,9 +26,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
                 "the body is larger than {JSON_LIMIT} bytes"
             )));
         }
-        match Json::<T>::from_request(request, state).await {
-            Ok(Json(value)) => Ok(Self(value)),
-            Err(error) => Err(rejected(&error)),
+        match timeout(BODY_TIME, Json::<T>::from_request(request, state)).await {
+            Ok(Ok(Json(value))) => Ok(Self(value)),
+            Ok(Err(error)) => Err(rejected(&error)),
+            Err(_) => Err(ApiError::TooSlow(BODY_TIME.as_secs())),
         }
     }
 }
@@ -88,6 +94,27 @@ pub fn page(limit: Option<u32>, cursor: Option<&str>) -> Result<PageRequest, Api
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::body::Body as Sent;
+    use futures_util::{StreamExt as _, stream};
+    use serde_json::Value;
+    use std::io::Error;
+
+    async fn read(body: Sent) -> Result<Body<Value>, ApiError> {
+        let request = http::Request::post("/").header(header::CONTENT_TYPE, "application/json");
+        Body::from_request(request.body(body).unwrap(), &()).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_trickles_is_given_up() {
+        let blanks = stream::unfold((), async |()| {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            Some((Ok::<_, Error>(" "), ()))
+        });
+        let trickling = read(Sent::from_stream(blanks.boxed())).await;
+        assert!(matches!(trickling, Err(ApiError::TooSlow(60))));
+        let parts = stream::iter(["[", "]"].map(Ok::<_, Error>));
+        assert!(read(Sent::from_stream(parts)).await.is_ok());
+    }
 
     #[test]
     fn limits_and_cursors_are_checked() {

@@ -21,7 +21,7 @@ use tower::{Service, ServiceExt as _};
 use tower_http::timeout::TimeoutBody;
 
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// The longest time between two parts of a request's body.
+/// The longest time between two parts of a request's body, where `limits.idle_seconds` is not shorter.
 const BODY_STALL: Duration = Duration::from_secs(30);
 /// How long a connection that was silent may take to end.
 const LINGER: Duration = Duration::from_secs(1);
@@ -29,6 +29,8 @@ const LINGER: Duration = Duration::from_secs(1);
 const BUFFER: usize = 64 * 1024;
 /// Requests at the same time on one HTTP/2 connection.
 const STREAMS: u32 = 32;
+/// The most bytes of the fields of an HTTP/2 request; what is longer gets 431.
+const FIELDS: u32 = 16 * 1024;
 /// Streams that a client may have opened and given up at once (rapid reset).
 const RESETS: usize = 32;
 
@@ -113,6 +115,7 @@ fn http(stream: &TlsStream<TcpStream>, idle: Duration) -> Builder<TokioExecutor>
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
+        .max_header_list_size(FIELDS)
         .max_pending_accept_reset_streams(RESETS)
         .max_local_error_reset_streams(RESETS)
         .max_send_buf_size(BUFFER);
@@ -142,9 +145,10 @@ fn service(
     let certificate = leaf.map(|der| ClientCertificate(Arc::from(der.as_ref())));
     let (router, ending) = (listener.router.clone(), listener.ending.clone());
     let (activity, asked) = (Arc::clone(&ticket.activity), Arc::clone(asked));
+    let stall = listener.idle.min(BODY_STALL);
     tower::service_fn(move |request: http::Request<Incoming>| {
         asked.notify_one();
-        let mut request = request.map(|body| Body::new(TimeoutBody::new(BODY_STALL, body)));
+        let mut request = request.map(|body| Body::new(TimeoutBody::new(stall, body)));
         request.extensions_mut().insert(ConnectInfo(peer));
         if let Some(certificate) = &certificate {
             request.extensions_mut().insert(certificate.clone());
