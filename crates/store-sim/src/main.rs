@@ -62,7 +62,7 @@ struct Options {
     #[arg(long, value_enum, default_value_t = BoundOption::Inclusive)]
     modified_since: BoundOption,
     /// Status for "no seats left".
-    #[arg(long, default_value_t = StatusCode::CONFLICT)]
+    #[arg(long, default_value = "409")]
     no_seats_status: StatusCode,
     /// Answer 404 in place of 409 for the license of an online-licensed product.
     #[arg(long)]
