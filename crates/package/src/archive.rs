@@ -25,11 +25,13 @@ pub struct Limits {
     pub manifest: u64,
     /// Bytes of all manifests, unpacked.
     pub manifests: u64,
-    /// Bytes of everything in one archive, unpacked.
+    /// Bytes of everything, unpacked.
     pub unpacked: u64,
+    /// Bytes of one block map, unpacked.
+    pub block_map: u64,
     /// Bytes of one signature.
     pub signature: u64,
-    /// Bytes unpacked for each byte packed: of a manifest, and of a whole archive.
+    /// Bytes unpacked for each byte packed: of a manifest, and of everything.
     pub ratio: u64,
 }
 
@@ -42,6 +44,7 @@ impl Default for Limits {
             manifest: 4 << 20,
             manifests: 64 << 20,
             unpacked: 256 << 30,
+            block_map: 128 << 20,
             signature: 1 << 20,
             ratio: 100,
         }
@@ -54,6 +57,8 @@ pub(crate) struct Budget {
     entries: u64,
     directory: u64,
     manifests: u64,
+    /// What all headers promise so far, unpacked and packed.
+    promised: (u64, u64),
 }
 
 impl Budget {
@@ -63,6 +68,24 @@ impl Budget {
             entries: limits.entries,
             directory: limits.directory,
             manifests: limits.manifests,
+            promised: (0, 0),
+        }
+    }
+
+    /// Counts what headers promise. It bounds the work, as no entry may turn out larger.
+    fn spend_sizes(&mut self, entries: &[Entry]) -> Result<(), PackageError> {
+        let Limits { unpacked, ratio, .. } = self.limits;
+        let (size, packed) = &mut self.promised;
+        for entry in entries {
+            *size = size.saturating_add(entry.size);
+            *packed = packed.saturating_add(entry.packed);
+        }
+        if *size > unpacked {
+            Err(exceeded(Limit::Unpacked, unpacked))
+        } else if *size > BOMB_FLOOR && *size / (*packed).max(1) > ratio {
+            Err(exceeded(Limit::Ratio, ratio))
+        } else {
+            Ok(())
         }
     }
 
@@ -118,7 +141,7 @@ impl Archive {
         let mut entries = read_entries(&bytes, directory)?;
         entries.sort_unstable_by_key(|entry| entry.offset);
         check_places(&entries, directory.offset)?;
-        check_sizes(&entries, &budget.limits)?;
+        budget.spend_sizes(&entries)?;
         let parts = index(&entries)?;
         Ok(Self {
             directory,
@@ -264,19 +287,6 @@ fn overlap(entry: &Entry) -> PackageError {
     }
 }
 
-/// What the headers promise bounds the work, as no entry may turn out larger.
-fn check_sizes(entries: &[Entry], limits: &Limits) -> Result<(), PackageError> {
-    let sum = |number: fn(&Entry) -> u64| entries.iter().map(number).fold(0, u64::saturating_add);
-    let (size, packed) = (sum(|entry| entry.size), sum(|entry| entry.packed));
-    if size > limits.unpacked {
-        Err(exceeded(Limit::Unpacked, limits.unpacked))
-    } else if size > BOMB_FLOOR && size / packed.max(1) > limits.ratio {
-        Err(exceeded(Limit::Ratio, limits.ratio))
-    } else {
-        Ok(())
-    }
-}
-
 /// All entries by their comparable name.
 fn index(entries: &[Entry]) -> Result<HashMap<String, usize>, PackageError> {
     let mut parts = HashMap::with_capacity(entries.len());
@@ -303,7 +313,7 @@ fn index(entries: &[Entry]) -> Result<HashMap<String, usize>, PackageError> {
 
 /// Small texts may well compress better than the limit on the ratio.
 const RATIO_FLOOR: u64 = 64 << 10;
-/// Below this much no archive is a bomb.
+/// Below this much nothing is a bomb.
 const BOMB_FLOOR: u64 = 256 << 20;
 /// Folders that are looked at; Windows has no room for more in a path.
 const MAX_DEPTH: usize = 128;

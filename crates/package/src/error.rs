@@ -94,10 +94,10 @@ pub enum PackageError {
     #[error(
         "the block map (AppxBlockMap.xml) {0}; devices refuse such a package: transfer it again, or build and sign it again"
     )]
-    BlockMap(#[from] BlockMapFault),
+    BlockMap(BlockMapFault),
     /// The signature is broken, or belongs to something else.
     #[error("the signature (AppxSignature.p7x) {0}")]
-    Signature(#[from] SignatureFault),
+    Signature(SignatureFault),
     /// An `.eappx`, `.emsix` or their bundles: nothing in it can be read without its key.
     #[error("this is an encrypted {}; upload the unencrypted one, or let the Store synchronization add it", if *.bundle { "bundle" } else { "package" })]
     EncryptedPackage {
@@ -149,7 +149,8 @@ pub enum PackageError {
     },
     /// More than the limit allows.
     #[error(
-        "the package has {limit} of more than {allowed}, which is beyond what this server reads; make it smaller"
+        "the package has {limit} of more than {allowed}{}, which is beyond what this server reads; make it smaller",
+        limit.unit()
     )]
     Limit {
         /// Of what.
@@ -167,7 +168,7 @@ pub enum PackageError {
     },
     /// A bundle and a package inside it say different things.
     #[error(
-        "the bundle and its package `{file_name}` disagree about the {field}: {bundle} and {member}; build the bundle again"
+        "the bundle and its package `{file_name}` disagree about the {field}: `{bundle}` and `{member}`; build the bundle again"
     )]
     MemberMismatch {
         /// The package's file name.
@@ -209,6 +210,19 @@ pub enum PackageError {
         /// What it is.
         found: PackageKind,
     },
+}
+
+// Not `#[from]`: their texts are part of ours already, and would be told again as its cause.
+impl From<BlockMapFault> for PackageError {
+    fn from(fault: BlockMapFault) -> Self {
+        Self::BlockMap(fault)
+    }
+}
+
+impl From<SignatureFault> for PackageError {
+    fn from(fault: SignatureFault) -> Self {
+        Self::Signature(fault)
+    }
 }
 
 impl PackageError {
@@ -278,5 +292,16 @@ text_enum! {
         BlockMap = "a block map",
         /// Bytes unpacked for each byte packed.
         Ratio = "a compression ratio",
+    }
+}
+
+impl Limit {
+    /// What follows the number.
+    const fn unit(self) -> &'static str {
+        match self {
+            Self::Entries | Self::Members => "",
+            Self::Ratio => " to 1",
+            _ => " bytes",
+        }
     }
 }

@@ -80,7 +80,7 @@ impl Sealer<'_> {
         bundle: bool,
         members: &[usize],
     ) -> Result<Sealed<'p>, PackageError> {
-        let most = block_map::most_bytes(archive);
+        let most = block_map::most_bytes(archive).min(self.0.block_map);
         let map = archive
             .read(reader, BLOCK_MAP, Limit::BlockMap, most)?
             .ok_or(PackageError::NoBlockMap)?;

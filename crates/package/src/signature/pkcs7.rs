@@ -10,6 +10,7 @@ use x509_parser::{
     asn1_rs::{Any, Class, FromDer, Oid, Tag, oid},
     certificate::X509Certificate,
     prelude::X509Error,
+    public_key::PublicKey,
 };
 
 /// A signature, taken apart.
@@ -87,6 +88,13 @@ impl<'a> SignedData<'a> {
             .as_ref()
             .and_then(|curve| curve.as_oid().ok());
         let algorithm = algorithm(&key.algorithm.algorithm, curve.as_ref(), signer)?;
+        if let Ok(PublicKey::RSA(rsa)) = key.parsed()
+            && !RSA_BITS.contains(&rsa.key_size())
+        {
+            return Err(SignatureFault::Unsupported(
+                "an RSA key of less than 2048 or more than 8192 bits",
+            ));
+        }
         UnparsedPublicKey::new(algorithm, &key.subject_public_key.data)
             .verify(&signer.attributes, signer.value)
             .map_err(|_| SignatureFault::Forged)
@@ -303,6 +311,8 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// What the checker of signatures takes.
+const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 /// Tag of a DER SET.
 const SET: u8 = 0x31;
 const SIGNED_DATA: Oid<'static> = oid!(1.2.840.113549.1.7.2);

@@ -4,7 +4,7 @@ use super::{
     build::{Package, Part, bundle, manifest},
     structure::refused,
 };
-use crate::{BlockMapFault, Limits, PackageError, SignatureFault, verify};
+use crate::{BlockMapFault, Limit, Limits, PackageError, SignatureFault, verify};
 use std::io::Cursor;
 
 const APP: &str = r#"Type="application" Version="1.0.0.0" Architecture="x64""#;
@@ -59,6 +59,25 @@ fn a_bundle_lists_each_package_once_and_nothing_else_is_in_it() {
         refused(&package.build()),
         PackageError::BlockMap(BlockMapFault::Unlisted(name)) if name == "more.msix"
     ));
+}
+
+#[test]
+fn a_bomb_is_one_also_in_pieces() {
+    let piece = |architecture: &str| {
+        let mut package = package(architecture, "");
+        package.parts[0].central = |header| header[24..28].copy_from_slice(&(200_u32 << 20).to_le_bytes());
+        package.build()
+    };
+    let arm = r#"Type="application" Version="1.0.0.0" Architecture="arm64""#;
+    let one = bundle(&[("a.msix", APP, piece("x64"))]).build();
+    assert!(!matches!(refused(&one), PackageError::Member { source, .. } if is_bomb(&source)));
+    let two = bundle(&[("a.msix", APP, piece("x64")), ("b.msix", arm, piece("arm64"))]).build();
+    assert!(matches!(refused(&two), PackageError::Member { source, .. } if is_bomb(&source)));
+}
+
+fn is_bomb(error: &PackageError) -> bool {
+    let limit = Limit::Ratio;
+    matches!(error, PackageError::Limit { limit: hit, .. } if *hit == limit)
 }
 
 #[test]

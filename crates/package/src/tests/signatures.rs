@@ -90,6 +90,34 @@ fn keys_and_certificates_for_something_else_are_refused() {
 }
 
 #[test]
+fn a_fault_is_told_once() {
+    let bytes = Package {
+        blob: |blob| blob[8] ^= 1,
+        ..Package::app()
+    };
+    let error = refused(&bytes.build());
+    assert!(
+        error
+            .to_string()
+            .contains("the files changed after it was signed"),
+        "{error}"
+    );
+    assert!(
+        std::error::Error::source(&error).is_none(),
+        "it would be told again"
+    );
+}
+
+/// These files were made by another program than our builder.
+#[test]
+fn weak_keys_are_refused_as_such() {
+    let strong = include_bytes!("../../../../fuzz/seeds/package/signed.msix");
+    assert!(verify(Cursor::new(strong), &Limits::default()).unwrap().signed);
+    let weak = include_bytes!("../../../../fuzz/seeds/package/weak-key.msix");
+    assert!(matches!(fault(weak), SignatureFault::Unsupported(what) if what.contains("RSA key")));
+}
+
+#[test]
 fn signatures_that_do_not_belong_are_refused() {
     // Behind the magic, each digest has a tag of four bytes and 32 of its own.
     let blob: [(Edit, SignatureFault); 9] = [

@@ -291,6 +291,18 @@ fn archives_that_promise_too_much_are_refused_before_they_are_unpacked() {
         }
     ));
     let limits = Limits {
+        block_map: 500,
+        ..Limits::default()
+    };
+    let error = verify(Cursor::new(Package::app().build()), &limits).unwrap_err();
+    assert!(matches!(
+        error,
+        PackageError::Limit {
+            limit: Limit::BlockMap,
+            allowed: 500,
+        }
+    ));
+    let limits = Limits {
         unpacked: 100_000,
         ..Limits::default()
     };
