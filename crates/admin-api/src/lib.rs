@@ -8,6 +8,7 @@
 mod error;
 mod extract;
 mod health;
+mod linger;
 mod openapi;
 pub mod types;
 mod v1;
@@ -60,6 +61,7 @@ pub fn routes(orchestrator: Arc<Orchestrator>, metrics: Metrics) -> Router {
         .method_not_allowed_fallback(|| async { ApiError::Method.into_response() })
         .layer(middleware::from_fn(extract::log_request))
         .layer(DefaultBodyLimit::max(JSON_LIMIT))
+        .layer(middleware::from_fn(linger::linger))
         .layer(CatchPanicLayer::custom(panicked))
         .with_state(api)
 }

@@ -31,4 +31,4 @@ pub use location::{LocationError, folder};
 pub use partial::Partial;
 pub use store::ContentStore;
 pub use stream::Content;
-pub use writer::{ContentWriter, Stored};
+pub use writer::{CompleteContent, ContentWriter, Stored};

@@ -141,6 +141,26 @@ async fn a_dropped_writer_leaves_nothing_behind() {
 }
 
 #[tokio::test]
+async fn complete_content_is_stored_when_it_is_wanted_and_leaves_nothing_otherwise() {
+    let (store, folder) = store().await;
+    for wanted in [false, true] {
+        let mut writer = store.writer().await.unwrap();
+        writer.write(&sample()).await.unwrap();
+        let complete = writer.complete(None, None).await.unwrap();
+        let stored = complete.stored();
+        assert_eq!((stored.sha256, stored.size), (digest(&sample()), 600_000));
+        assert!(!store.contains(&stored.sha256).await.unwrap());
+        if wanted {
+            assert_eq!(complete.store().await.unwrap(), stored);
+        } else {
+            drop(complete);
+            assert!(files(folder.path()).is_empty());
+        }
+    }
+    assert_eq!(get(&store, &digest(&sample()), 0..600_000).await, sample());
+}
+
+#[tokio::test]
 async fn a_write_that_was_given_up_spoils_the_writer() {
     let (store, folder) = store().await;
     let mut writer = store.writer().await.unwrap();

@@ -59,22 +59,53 @@ impl ContentWriter {
         blocking(move || Ok(look(File::open(&path).map_err(at(&path))?))).await
     }
 
+    /// Nothing more comes, if digest and size are as announced. It is not stored yet.
+    pub async fn complete(
+        self,
+        expected: Option<Sha256>,
+        expected_size: Option<u64>,
+    ) -> Result<CompleteContent, ContentError> {
+        let state = self.sink.close().await?;
+        Ok(CompleteContent {
+            sha256: state.verify(expected, expected_size)?,
+            layout: self.layout,
+            temporary: self.temporary,
+            state,
+        })
+    }
+
     /// Stores what was written, if digest and size are as announced. It survives a power failure from then on.
     pub async fn finish(
         self,
         expected: Option<Sha256>,
         expected_size: Option<u64>,
     ) -> Result<Stored, ContentError> {
-        let Self {
-            layout,
-            temporary,
-            sink,
-        } = self;
-        let state = sink.close().await?;
+        self.complete(expected, expected_size).await?.store().await
+    }
+}
+
+/// Content that is all there and waits to be wanted. Dropped, it leaves nothing.
+pub struct CompleteContent {
+    layout: Layout,
+    temporary: TemporaryFile,
+    state: State,
+    sha256: Sha256,
+}
+
+impl CompleteContent {
+    /// What it will be stored as.
+    pub const fn stored(&self) -> Stored {
+        Stored {
+            sha256: self.sha256,
+            size: self.state.size,
+        }
+    }
+
+    /// Stores it. It survives a power failure from then on.
+    pub async fn store(self) -> Result<Stored, ContentError> {
         blocking(move || {
-            let sha256 = state.verify(expected, expected_size)?;
-            let stored = place(&layout, &state, sha256)?;
-            temporary.moved();
+            let stored = place(&self.layout, &self.state, self.sha256)?;
+            self.temporary.moved();
             Ok(stored)
         })
         .await

@@ -1,8 +1,8 @@
 //! Uploads: packages are streamed into the content store, looked into, and become an app of the catalogue.
 //!
-//! [`Orchestrator::begin_upload`], a [`PartWriter`] for each file, [`Orchestrator::finish_upload`]. A package is verified
-//! before it is stored. What was stored for an upload whose files do not belong together stays unreferenced: it is
-//! addressed by its content and can do no harm.
+//! [`Orchestrator::begin_upload`], a [`PartWriter`] for each file, [`Orchestrator::finish_upload`]. Each package is verified
+//! when it has arrived; all are stored once it is clear that they belong together. An [`Upload`] that is dropped before
+//! leaves nothing.
 
 mod accept;
 mod enter;
@@ -13,7 +13,7 @@ use crate::{
     apps::AppDetail,
 };
 use accept::{Accepted, Inspected};
-use qm_content::{ContentError, ContentStore, ContentWriter};
+use qm_content::{CompleteContent, ContentError, ContentStore, ContentWriter};
 use qm_db::run;
 use qm_package::{Limits, PackageError, Verified, license, license::LicenseFile, verify};
 use std::error::Error;
@@ -38,6 +38,8 @@ pub struct Upload {
     package: Option<Inspected>,
     dependencies: Vec<Inspected>,
     license: Option<LicenseBytes>,
+    /// The packages' bytes until they are stored.
+    held: Vec<CompleteContent>,
 }
 
 struct LicenseBytes {
@@ -55,14 +57,19 @@ impl Orchestrator {
             package: None,
             dependencies: Vec::new(),
             license: None,
+            held: Vec::new(),
         }
     }
 
     /// Looks into what was uploaded and enters it into the catalogue: as a package of the uploaded app of the same
     /// family, or as a new app.
     pub async fn finish_upload(&self, caller: &Caller, upload: Upload) -> Result<AppDetail, UseCaseError> {
-        let accepted = accept(upload)?;
+        let (accepted, held) = accept(upload)?;
+        self.foresee(&accepted).await?;
         self.warn_of_signatures(&accepted);
+        for content in held {
+            content.store().await.map_err(storage)?;
+        }
         let id = run!(self.db, "app.upload", |tx| self
             .enter(tx, caller, &accepted)
             .await)?;
@@ -90,17 +97,19 @@ impl Orchestrator {
     }
 }
 
-/// Whether the files of an upload belong together.
-fn accept(upload: Upload) -> Result<Accepted, UseCaseError> {
+/// Whether the files of an upload belong together; with their bytes, if so.
+fn accept(upload: Upload) -> Result<(Accepted, Vec<CompleteContent>), UseCaseError> {
     let Upload {
         package,
         dependencies,
         license,
+        held,
         ..
     } = upload;
     let package = package.ok_or_else(|| UseCaseError::invalid("package", "the form has no such file"))?;
     let license = license.map(|file| read_license(&file).map(|license| (file.file_name, license)));
-    Accepted::check(package, dependencies, license.transpose()?)
+    let accepted = Accepted::check(package, dependencies, license.transpose()?)?;
+    Ok((accepted, held))
 }
 
 impl Upload {
@@ -116,7 +125,7 @@ impl Upload {
         }
         let sink = match part {
             Part::License => Sink::Memory(Vec::new()),
-            Part::Package | Part::Dependency => Sink::Store(self.content.writer().await.map_err(storage)?),
+            Part::Package | Part::Dependency => Sink::Store(Box::new(StoreSink::open(&self.content).await?)),
         };
         let file_name = accept::shown_name(file_name, part);
         Ok(PartWriter {
@@ -157,8 +166,35 @@ pub struct PartWriter<'u> {
 }
 
 enum Sink {
-    Store(ContentWriter),
+    Store(Box<StoreSink>),
     Memory(Vec<u8>),
+}
+
+/// Writes to the content store as long as the disk has room to spare.
+struct StoreSink {
+    content: ContentStore,
+    writer: ContentWriter,
+    /// Bytes of this file that there is known to be room for.
+    room: u64,
+}
+
+impl StoreSink {
+    async fn open(content: &ContentStore) -> Result<Self, UseCaseError> {
+        Ok(Self {
+            content: content.clone(),
+            writer: content.writer().await.map_err(storage)?,
+            room: 0,
+        })
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), UseCaseError> {
+        let size = self.writer.size() + bytes.len() as u64;
+        if size > self.room {
+            self.content.check_room(ROOM_STEP).await.map_err(storage)?;
+            self.room = size + ROOM_STEP;
+        }
+        self.writer.write(bytes).await.map_err(storage)
+    }
 }
 
 impl PartWriter<'_> {
@@ -166,7 +202,7 @@ impl PartWriter<'_> {
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), UseCaseError> {
         self.upload.count(bytes)?;
         match &mut self.sink {
-            Sink::Store(writer) => writer.write(bytes).await.map_err(storage),
+            Sink::Store(store) => store.write(bytes).await,
             Sink::Memory(taken) if taken.len() + bytes.len() > MAX_LICENSE => Err(refused(
                 &self.file_name,
                 "is larger than a megabyte, which no license is",
@@ -178,7 +214,7 @@ impl PartWriter<'_> {
         }
     }
 
-    /// The file is complete. A package is read through and stored if it is whole, its publisher's and fit for devices.
+    /// The file is complete. A package is read through and kept if it is whole, its publisher's and fit for devices.
     pub async fn finish(self) -> Result<(), UseCaseError> {
         let Self {
             upload,
@@ -188,8 +224,9 @@ impl PartWriter<'_> {
         } = self;
         match sink {
             Sink::Memory(bytes) => upload.license = Some(LicenseBytes { file_name, bytes }),
-            Sink::Store(writer) => {
-                let inspected = inspect(file_name, writer).await?;
+            Sink::Store(store) => {
+                let (inspected, content) = inspect(file_name, store.writer).await?;
+                upload.held.push(content);
                 match part {
                     Part::Package => upload.package = Some(inspected),
                     Part::Dependency | Part::License => upload.dependencies.push(inspected),
@@ -212,7 +249,10 @@ fn too_many(part: Part) -> UseCaseError {
     }
 }
 
-async fn inspect(file_name: String, mut writer: ContentWriter) -> Result<Inspected, UseCaseError> {
+async fn inspect(
+    file_name: String,
+    mut writer: ContentWriter,
+) -> Result<(Inspected, CompleteContent), UseCaseError> {
     let read = writer.look(|file| verify(file, &Limits::default())).await;
     let Verified {
         file: package,
@@ -223,14 +263,15 @@ async fn inspect(file_name: String, mut writer: ContentWriter) -> Result<Inspect
         Err(PackageError::Io(error)) => return Err(UseCaseError::Internal(error.to_string())),
         Err(error) => return Err(refused(&file_name, &causes(&error))),
     };
-    let stored = writer.finish(None, None).await.map_err(storage)?;
-    Ok(Inspected {
+    let content = writer.complete(None, None).await.map_err(storage)?;
+    let inspected = Inspected {
         file_name,
-        stored,
+        stored: content.stored(),
         package,
         signed,
         lapses,
-    })
+    };
+    Ok((inspected, content))
 }
 
 fn read_license(file: &LicenseBytes) -> Result<LicenseFile, UseCaseError> {
@@ -266,6 +307,8 @@ fn causes(error: &dyn Error) -> String {
 
 /// In bytes; what is no license for other reasons is told by the reader.
 const MAX_LICENSE: usize = 1 << 20;
+/// How many bytes there has to be room for before so many are written.
+const ROOM_STEP: u64 = 16 << 20;
 /// Frameworks of all architectures of the largest apps are some thirty files.
 const MAX_DEPENDENCIES: usize = 200;
 

@@ -246,10 +246,14 @@ impl Server {
         Arc::clone(&self.process)
     }
 
+    /// The id of its process, while it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.process.child().as_ref().and_then(tokio::process::Child::id)
+    }
+
     /// Sends a signal by its name: `TERM`.
     pub fn signal(&self, name: &str) -> Result<()> {
-        let id = self.process.child().as_ref().and_then(tokio::process::Child::id);
-        let id = id.context("the server does not run")?;
+        let id = self.id().context("the server does not run")?;
         let sent = Command::new("kill")
             .args([format!("-{name}"), id.to_string()])
             .status()?;

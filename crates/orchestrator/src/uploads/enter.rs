@@ -6,7 +6,7 @@ use qm_core::{
     AppId, PackageId, Timestamp,
     app::{App, AppSource, AppState, LicenseKind, OfflineLicense, Package, PackageRole},
 };
-use qm_db::{DbError, Tx, apps, licenses, packages, settings};
+use qm_db::{Conn, DbError, Tx, apps, licenses, packages, settings};
 use qm_package::{Dependency, FullName, PackageKind, license::LicenseFile};
 use serde_json::json;
 
@@ -21,12 +21,7 @@ impl Orchestrator {
         let now = self.clock.now();
         // Uploads go one after the other, so that two first ones of a family do not make two apps.
         settings::set(tx, "lock.app.upload", "").await?;
-        let family = &upload.main.package.family_name;
-        let known = apps::find_by_family_name(tx, family, AppSource::Upload).await?;
-        let existing = match &known {
-            Some(app) => packages::list_for_app(tx, app.id).await?,
-            None => Vec::new(),
-        };
+        let (known, existing) = known(tx, upload).await?;
         refuse_rebuilds(upload, &existing)?;
         let app = self.enter_app(tx, upload, known, &existing, now).await?;
         let content_id = enter_license(tx, &app, upload.license.as_ref(), &existing, now).await?;
@@ -35,6 +30,12 @@ impl Orchestrator {
         audit::record(tx, now, &self.rng, caller, "app.upload", app.id, detail(upload)).await?;
         note(upload, &app);
         Ok(app.id)
+    }
+
+    /// Whether it could be entered, asked before its files are stored.
+    pub(super) async fn foresee(&self, upload: &Accepted) -> Result<(), UseCaseError> {
+        let (_, existing) = known(&mut self.db.read().await?, upload).await?;
+        refuse_rebuilds(upload, &existing)
     }
 
     async fn enter_app(
@@ -106,6 +107,17 @@ impl Orchestrator {
         wanted.extend(links(&upload.main.package.dependencies, &frameworks));
         packages::set_frameworks(tx, id, &closure(wanted, &frameworks, None)).await
     }
+}
+
+/// The app that the upload belongs to, if it is there, with its packages.
+async fn known(conn: &mut Conn, upload: &Accepted) -> Result<(Option<App>, Vec<Package>), DbError> {
+    let family = &upload.main.package.family_name;
+    let known = apps::find_by_family_name(conn, family, AppSource::Upload).await?;
+    let existing = match &known {
+        Some(app) => packages::list_for_app(conn, app.id).await?,
+        None => Vec::new(),
+    };
+    Ok((known, existing))
 }
 
 /// Devices take the same full name for the same package: another build under it would never reach them.

@@ -176,6 +176,8 @@ async fn another_version_joins_the_app_and_finds_its_frameworks() {
             matches!(&refused, Err(UseCaseError::Conflict(problem)) if problem.contains("version")),
             "{refused:?}"
         );
+        let digest = qm_pki::fingerprint(&rebuilt);
+        assert!(!server.content.contains(&digest).await.unwrap(), "it is not kept");
         assert_eq!(
             server.orchestrator.app(before.app.id).await.unwrap().packages,
             again.packages
@@ -273,6 +275,13 @@ async fn uploads_that_are_no_app_are_refused_by_file() {
                 file,
                 "{}",
                 server.engine
+            );
+        }
+        for file in [&main, &ui, &other] {
+            let digest = qm_pki::fingerprint(file);
+            assert!(
+                !server.content.contains(&digest).await.unwrap(),
+                "nothing is kept"
             );
         }
         assert_eq!(
