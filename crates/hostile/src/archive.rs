@@ -16,21 +16,44 @@
 //! `part NAME` begins an entry of the lines that follow, `packed NAME` one that is compressed. `open NAME` begins an
 //! archive within the archive, `shut` ends it. `lie FIELD NUMBER` adds to a field of the entry before: `crc`, `size`,
 //! `packed`, `method`, `flags`, `offset`; `end FIELD NUMBER` to one of the end record: `entries`, `size`, `offset`.
-//! `{offset NAME}` and `{size NAME}` stand for where the entry of that name, written before, lies.
+//! `{offset NAME}` and `{size NAME}` stand for where the entry of that name, written before, lies, `{length NAME}` and
+//! `{hash NAME}` for what it is unpacked.
 
 mod record;
+mod sealed;
 
 use record::{Ending, Entry, deflated};
+use ring::digest::{SHA256, digest};
+use sealed::Alteration;
 
 /// The archive that a description asks for; lines that make no sense are content.
 pub(crate) fn build(description: &[u8]) -> Vec<u8> {
+    build_as(description, false, None)
+}
+
+/// The same with block maps and signatures.
+pub(crate) fn build_sealed(description: &[u8]) -> Vec<u8> {
+    build_as(description, true, None)
+}
+
+/// A small true package with this done to its signature.
+pub(crate) fn build_altered(alteration: &[u8]) -> Vec<u8> {
+    build_as(PACKAGE.as_bytes(), true, Some(Alteration::read(alteration)))
+}
+
+fn build_as(description: &[u8], sealed: bool, alteration: Option<Alteration>) -> Vec<u8> {
     let text = String::from_utf8_lossy(description);
-    let mut stack = vec![Archive::default()];
+    let mut stack = vec![Archive {
+        sealed,
+        alteration,
+        ..Archive::default()
+    }];
     for line in text.split_inclusive('\n') {
         match command(line) {
             Command::Open(name) if stack.len() < MAX_DEPTH => {
                 stack.push(Archive {
                     name: name.to_owned(),
+                    sealed,
                     ..Archive::default()
                 });
             }
@@ -57,8 +80,8 @@ fn shut(stack: &mut Vec<Archive>) {
         outer.entries.push(Draft {
             name,
             content,
-            packed: false,
-            lies: Vec::new(),
+            nested: true,
+            ..Draft::default()
         });
     }
 }
@@ -96,23 +119,35 @@ struct Archive {
     name: String,
     entries: Vec<Draft>,
     ending: Ending,
+    sealed: bool,
+    alteration: Option<Alteration>,
 }
 
+#[derive(Default)]
 struct Draft {
     name: String,
     content: Vec<u8>,
     packed: bool,
+    /// An archive of its own.
+    nested: bool,
     lies: Vec<(String, u32)>,
+}
+
+/// Where an entry was written, and what it is unpacked.
+struct Place {
+    name: String,
+    offset: usize,
+    size: usize,
+    length: usize,
+    hash: Vec<u8>,
 }
 
 impl Archive {
     fn obey(&mut self, command: &Command<'_>, line: &str) {
         match *command {
             Command::Part(name) | Command::Packed(name) => self.entries.push(Draft {
-                name: name.to_owned(),
-                content: Vec::new(),
                 packed: matches!(command, Command::Packed(_)),
-                lies: Vec::new(),
+                ..Draft::new(name, String::new())
             }),
             Command::Lie(field, by) => {
                 if let Some(entry) = self.entries.last_mut() {
@@ -128,24 +163,21 @@ impl Archive {
         }
     }
 
-    fn finish(self) -> Vec<u8> {
+    fn finish(mut self) -> Vec<u8> {
+        if self.sealed {
+            sealed::complete(&mut self.entries);
+        }
         let (mut bytes, mut directory, mut places) = (Vec::new(), Vec::new(), Vec::new());
-        let count = self.entries.len();
         for draft in self.entries {
-            let content = fill_in(draft.content, &places);
-            let stored = if draft.packed {
-                deflated(&content)
-            } else {
-                content.clone()
-            };
-            let mut entry = Entry::new(&draft.name, &content, stored.len(), draft.packed, bytes.len());
-            for (field, by) in &draft.lies {
-                entry.lie(field, *by);
-            }
-            entry.write_local(&mut bytes);
-            places.push((draft.name, bytes.len(), stored.len()));
-            bytes.extend(stored);
-            entry.write_central(&mut directory);
+            let place = draft.write(&places, &mut bytes, &mut directory);
+            places.push(place);
+        }
+        let mut count = places.len();
+        if self.sealed && !places.iter().any(|place| place.name == sealed::SIGNATURE) {
+            let (ending, alteration) = (&self.ending, self.alteration.as_ref());
+            let signature = sealed::signature(&bytes, &directory, ending, &places, alteration);
+            sealed::write(&signature, &mut bytes, &mut directory);
+            count += 1;
         }
         let start = bytes.len();
         bytes.extend(&directory);
@@ -154,25 +186,70 @@ impl Archive {
     }
 }
 
+impl Draft {
+    fn new(name: &str, content: String) -> Self {
+        Self {
+            name: name.to_owned(),
+            content: content.into_bytes(),
+            ..Self::default()
+        }
+    }
+
+    fn write(self, places: &[Place], bytes: &mut Vec<u8>, directory: &mut Vec<u8>) -> Place {
+        let content = fill_in(self.content, places);
+        let stored = if self.packed {
+            deflated(&content)
+        } else {
+            content.clone()
+        };
+        let mut entry = Entry::new(&self.name, &content, stored.len(), self.packed, bytes.len());
+        for (field, by) in &self.lies {
+            entry.lie(field, *by);
+        }
+        entry.write_local(bytes);
+        let place = Place {
+            name: self.name,
+            offset: bytes.len(),
+            size: stored.len(),
+            length: content.len(),
+            hash: digest(&SHA256, &content).as_ref().to_vec(),
+        };
+        bytes.extend(stored);
+        entry.write_central(directory);
+        place
+    }
+}
+
 /// Puts in where the entries before lie.
-fn fill_in(content: Vec<u8>, places: &[(String, usize, usize)]) -> Vec<u8> {
+fn fill_in(content: Vec<u8>, places: &[Place]) -> Vec<u8> {
     let mut text = match String::from_utf8(content) {
-        Ok(text) => text,
+        Ok(text) if text.contains('{') => text,
+        Ok(text) => return text.into_bytes(),
         Err(other) => return other.into_bytes(),
     };
-    for (name, offset, size) in places {
-        text = text.replace(&format!("{{offset {name}}}"), &offset.to_string());
-        text = text.replace(&format!("{{size {name}}}"), &size.to_string());
+    for place in places {
+        let fields = [
+            ("offset", place.offset.to_string()),
+            ("size", place.size.to_string()),
+            ("length", place.length.to_string()),
+            ("hash", sealed::text(&place.hash)),
+        ];
+        for (field, value) in fields {
+            text = text.replace(&format!("{{{field} {}}}", place.name), &value);
+        }
     }
     text.into_bytes()
 }
 
+/// What signatures are altered of.
+const PACKAGE: &str = "part a.txt\nhigh tide\npart AppxManifest.xml\n<Package xmlns=\"urn:m\"><Identity Name=\"Probe.App\" \
+                       Publisher=\"CN=P\" Version=\"1.0.0.0\"/><Properties/></Package>\n";
 const MAX_DEPTH: usize = 4;
 
 #[cfg(test)]
 mod tests {
-    use super::build;
-    use qm_package::{Limits, inspect};
+    use super::{PACKAGE, build, build_altered, build_sealed};
+    use qm_package::{Limits, PackageError, Verified, inspect, verify};
     use std::io::Cursor;
 
     const MANIFEST: &str = "<Package xmlns=\"urn:m\"><Identity Name=\"Probe.App\" Publisher=\"CN=P\" \
@@ -214,5 +291,33 @@ mod tests {
             let description = format!("part AppxManifest.xml\n{MANIFEST}{lie}\n");
             assert!(read(&description).is_err(), "{lie}");
         }
+    }
+
+    fn verified(bytes: &[u8]) -> Result<Verified, PackageError> {
+        verify(Cursor::new(bytes), &Limits::default())
+    }
+
+    #[test]
+    fn what_is_sealed_is_accepted_by_the_strict_reader() {
+        let packed = PACKAGE.replace("part a", "packed a");
+        let bundle = format!(
+            "open a.msix\n{PACKAGE}shut\npart AppxMetadata/AppxBundleManifest.xml\n<Bundle xmlns=\"urn:b\"><Identity \
+             Name=\"Probe.App\" Publisher=\"CN=P\" Version=\"2.0.0.0\"/><Packages><Package Type=\"application\" \
+             Version=\"1.0.0.0\" FileName=\"a.msix\"/></Packages></Bundle>\n"
+        );
+        let catalogue = format!("{PACKAGE}part AppxMetadata/CodeIntegrity.cat\ncode\n");
+        for description in [PACKAGE, &packed, &bundle, &catalogue] {
+            let read = verified(&build_sealed(description.as_bytes()));
+            assert!(read.is_ok_and(|read| read.signed), "{description}");
+        }
+    }
+
+    #[test]
+    fn what_is_changed_before_signing_is_signed_as_it_is() {
+        assert!(verified(&build_altered(&[])).unwrap().signed);
+        let changed = |input: &[u8]| verified(&build_altered(input)).unwrap_err().to_string();
+        assert!(changed(&[0, 0, 0, 8, 1]).contains("does not belong to this package: the files"));
+        assert!(changed(&[1, 1, 0, 4, 200]).contains("cannot be read"));
+        assert!(changed(&[2, 0, 6, 0, 1]).contains("forged"));
     }
 }

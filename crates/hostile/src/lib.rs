@@ -15,6 +15,7 @@ mod csp;
 mod enrollment;
 mod names;
 mod package;
+mod seal;
 mod session;
 mod store;
 mod syncml;
@@ -23,7 +24,7 @@ pub use content::{content_headers, content_link};
 pub use csp::{app_inventory, ddf, device_values, locuri};
 pub use enrollment::{csr, soap};
 pub use names::names;
-pub use package::{license, package, package_parts};
+pub use package::{license, package, package_parts, package_sealed, package_signature};
 pub use session::session;
 pub use store::{store_answer, store_dates, store_token};
 pub use syncml::{syncml_wbxml, syncml_xml};
@@ -44,6 +45,8 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("names", names),
     ("package", package),
     ("package_parts", package_parts),
+    ("package_sealed", package_sealed),
+    ("package_signature", package_signature),
     ("session", session),
     ("soap", soap),
     ("store_answer", store_answer),

@@ -20,6 +20,16 @@ pub fn package_parts(input: &[u8]) {
     package(&archive::build(input));
 }
 
+/// The same with a block map and a signature that fit whatever the description says, where it has none of its own.
+pub fn package_sealed(input: &[u8]) {
+    package(&archive::build_sealed(input));
+}
+
+/// A package that is true but for its signature: changed, or made over something that was changed before.
+pub fn package_signature(input: &[u8]) {
+    package(&archive::build_altered(input));
+}
+
 fn read(bytes: &[u8]) -> Result<PackageFile, qm_package::PackageError> {
     let limits = Limits {
         entries: 1_000,
