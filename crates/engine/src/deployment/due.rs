@@ -36,8 +36,8 @@ pub fn due(target: &Target, needs_license: bool, fresh: bool, seen: Option<Sight
             Due::Step(Step::Remove)
         }
         (TargetState::Sent, Intent::Uninstall) => Due::Nothing,
-        // Its end was reported already: the inventory is what tells now.
-        (TargetState::Sent | TargetState::Installing, _) if seen == Some(Sight::End) => Due::Nothing,
+        // Its end was seen already: the inventory is what tells now.
+        (TargetState::Installing, _) if seen == Some(Sight::End) => Due::Nothing,
         (TargetState::Sent | TargetState::Installing, _) if fresh => Due::Step(Step::Poll),
         (TargetState::Removing, _) if fresh => Due::Inventory,
         _ => Due::Nothing,

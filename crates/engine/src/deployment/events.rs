@@ -45,13 +45,22 @@ impl Change {
             ..Self::default()
         }
     }
-    fn ended() -> Self {
-        Self::seen(Sight::End)
-    }
     fn seen(sight: Sight) -> Self {
         Self {
             seen: Some(sight),
             ..Self::default()
+        }
+    }
+    /// The job has ended, whether or not the device has acknowledged it before.
+    fn ended(target: &Target, now: Timestamp) -> Self {
+        let after = if target.intent == Intent::Uninstall {
+            TargetState::Removing
+        } else {
+            TargetState::Installing
+        };
+        Self {
+            target: moved(target, after, now),
+            seen: Some(Sight::End),
         }
     }
     /// Whether the app inventory must be read: only it proves anything.
@@ -118,17 +127,20 @@ fn on_poll(target: &Target, answer: &Answer, now: Timestamp) -> Change {
     if !matches!(target.state, TargetState::Sent | TargetState::Installing) {
         return Change::none();
     }
+    let sent = target.state == TargetState::Sent;
     match (&answer.slot, answer.status) {
         (Some(SlotStatus::Failed { error, description }), _) => {
             failed(target, *error, description.as_deref(), now)
         }
-        (Some(SlotStatus::NotInstalled), _) if target.state == TargetState::Sent => resend(target, now),
-        (Some(SlotStatus::Installing | SlotStatus::NotInstalled), _) if target.state == TargetState::Sent => {
-            Change::to(moved(target, TargetState::Installing, now))
-        }
-        (Some(SlotStatus::Installed), _) | (None, StatusCode::NOT_FOUND) => Change::ended(),
-        // Still at work, or the slot cannot be read now.
-        (Some(SlotStatus::Installing | SlotStatus::NotInstalled) | None, _) => Change::none(),
+        (Some(SlotStatus::NotInstalled), _) | (None, StatusCode::NOT_FOUND) if sent => resend(target, now),
+        (Some(SlotStatus::Installing | SlotStatus::NotInstalled), _) => Change {
+            target: sent
+                .then(|| moved(target, TargetState::Installing, now))
+                .flatten(),
+            seen: Some(Sight::AtWork),
+        },
+        (Some(SlotStatus::Installed), _) | (None, StatusCode::NOT_FOUND) => Change::ended(target, now),
+        (None, _) => Change::none(),
     }
 }
 
@@ -153,39 +165,36 @@ fn on_remove(target: &Target, answer: &Answer, now: Timestamp) -> Change {
         return Change::to(moved(target, TargetState::Removing, now));
     }
     if answer.status == StatusCode::NOT_FOUND {
-        return Change {
-            target: moved(target, TargetState::Removing, now),
-            ..Change::ended()
-        };
+        return Change::ended(target, now);
     }
     refused(target, answer, now)
 }
 
-/// The device reported the end of an installation or removal. It is a hint; the inventory proves it.
+/// The device reported the end of an installation or removal. It is a hint; the slot and the inventory prove it. While the
+/// install command is not acknowledged, the alert is of an earlier job.
 pub fn on_alert(target: &Target, result: HResult, now: Timestamp) -> Change {
-    if !matches!(
-        target.state,
-        TargetState::Sent | TargetState::Installing | TargetState::Removing
-    ) {
-        return Change::none();
-    }
-    if result.is_success() {
-        Change::ended()
-    } else {
-        failed(target, result, None, now)
+    match target.state {
+        TargetState::Installing | TargetState::Removing if !result.is_success() => {
+            failed(target, result, None, now)
+        }
+        TargetState::Installing => Change::seen(Sight::Alerted),
+        TargetState::Removing => Change::ended(target, now),
+        _ => Change::none(),
     }
 }
 
-/// The app inventory of the target's context was read. `awaited` tells that the slot was seen gone, or the alert
-/// seen, before: then an app that is missing is lost, not late, and one that was to go is kept, not slow.
+/// The app inventory of the target's context was read. Only after the end of the job (`seen`) does it prove an
+/// installation: an app that is there before may be the one that an earlier removal is about to take away. And only then is
+/// an app that is missing lost, not late, and one that was to go kept, not slow.
 pub fn on_inventory(
     target: &Target,
     apps: &[InstalledApp],
     family_name: &str,
     wanted: Option<&Package>,
-    awaited: bool,
+    seen: Option<Sight>,
     now: Timestamp,
 ) -> Change {
+    let ended = matches!(seen, Some(Sight::End | Sight::Alerted));
     let rows: Vec<_> = apps
         .iter()
         .filter(|a| a.context == target.context && a.package_family_name.eq_ignore_ascii_case(family_name))
@@ -196,17 +205,16 @@ pub fn on_inventory(
         }
         Intent::Uninstall
             if target.state == TargetState::Removing
-                && (awaited || now.is_due(target.updated_at, PATIENCE_WITH_REMOVALS)) =>
+                && (ended || now.is_due(target.updated_at, PATIENCE_WITH_REMOVALS)) =>
         {
             kept(target, now)
         }
         Intent::Uninstall => Change::none(),
-        _ if !matches!(target.state, TargetState::Sent | TargetState::Installing) => Change::none(),
+        _ if !ended || target.state != TargetState::Installing => Change::none(),
         _ if proves(&provisioned(rows, target.context), wanted) => {
             Change::to(moved(target, TargetState::Installed, now).map(without_error))
         }
-        _ if awaited => lost(target, now),
-        _ => Change::none(),
+        _ => lost(target, now),
     }
 }
 
@@ -256,10 +264,11 @@ pub fn on_deadline(target: &Target, now: Timestamp) -> Change {
     }))
 }
 
-/// The session ended before the device answered, and the slot shows nothing: send again.
+/// The session ended before the device answered, and there is no job: it may never have heard the command, or be done
+/// with it. Sent again, it does no harm; after many times the inventory decides.
 fn resend(target: &Target, now: Timestamp) -> Change {
     if target.attempts >= MAX_ATTEMPTS {
-        return Change::to(fail(target, &given_up(), now));
+        return Change::ended(target, now);
     }
     Change::to(moved(target, TargetState::Queued, now))
 }
@@ -302,7 +311,7 @@ fn failed(target: &Target, code: HResult, description: Option<&str>, now: Timest
     let explanation = explain(code);
     let gone_already = target.intent == Intent::Uninstall && code == HResult(0x8007_3CF1);
     if gone_already || (explanation.class == RetryClass::Satisfied && target.intent != Intent::Uninstall) {
-        return Change::ended();
+        return Change::ended(target, now);
     }
     by_class(
         target,
@@ -355,14 +364,6 @@ fn describe(code: String, explanation: &Explanation, description: Option<&str>) 
         code,
         text,
         advice: explanation.advice.to_owned(),
-    }
-}
-
-fn given_up() -> TargetError {
-    TargetError {
-        code: "unanswered".to_owned(),
-        text: "the install command was sent several times and never answered".to_owned(),
-        advice: "Look at the device's management log, then retry the deployment.".to_owned(),
     }
 }
 

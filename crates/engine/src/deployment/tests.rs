@@ -95,6 +95,9 @@ fn slot(slot: SlotStatus) -> Answer {
     }
 }
 
+/// The end of the job was seen.
+const END: Option<Sight> = Some(Sight::End);
+
 fn state(change: &Change) -> Option<TargetState> {
     change.target.as_ref().map(|t| t.state)
 }
@@ -174,34 +177,60 @@ fn acceptance_is_not_installation() {
         "a vanished slot proves nothing"
     );
     let alert = on_alert(&required(TargetState::Installing), HResult::OK, NOW);
-    assert_eq!((state(&alert), alert.verify()), (None, true));
+    assert_eq!((state(&alert), alert.seen), (None, Some(Sight::Alerted)));
 }
 
 #[test]
 fn the_inventory_proves_like_with_like() {
     let installing = required(TargetState::Installing);
-    let seen = |apps: &[InstalledApp], wanted: Option<&Package>, awaited| {
-        state(&on_inventory(&installing, apps, FAMILY, wanted, awaited, NOW))
+    let seen = |apps: &[InstalledApp], wanted: Option<&Package>| {
+        state(&on_inventory(&installing, apps, FAMILY, wanted, END, NOW))
     };
     let bundle = package("2026.3.0.0", true);
     let rows = [app("2026.3.0.0", "~"), app("4.2.0.0", "")];
-    assert_eq!(seen(&rows, Some(&bundle), false), Some(TargetState::Installed));
+    assert_eq!(seen(&rows, Some(&bundle)), Some(TargetState::Installed));
     let old = [app("2025.1.0.0", "~"), app("9999.0.0.0", "")];
     assert_eq!(
-        seen(&old, Some(&bundle), false),
-        None,
+        seen(&old, Some(&bundle)),
+        Some(TargetState::Queued),
         "an older bundle is not the wanted one"
     );
     assert_eq!(
-        seen(&rows, None, false),
+        seen(&rows, None),
         Some(TargetState::Installed),
         "the Store chooses the version"
     );
-    assert_eq!(seen(&[], None, false), None, "late, not lost");
     assert_eq!(
-        seen(&[], None, true),
+        seen(&[], None),
         Some(TargetState::Queued),
         "lost: try again later"
+    );
+}
+
+#[test]
+fn an_app_proves_nothing_before_its_installation_has_ended() {
+    let there = [app("1.0.0.0", "")];
+    let after = |present: &Target, seen| on_inventory(present, &there, FAMILY, None, seen, NOW);
+    let installing = required(TargetState::Installing);
+    for (seen, ended) in [
+        (None, false),
+        (Some(Sight::AtWork), false),
+        (Some(Sight::Alerted), true),
+        (END, true),
+    ] {
+        let proved = state(&after(&installing, seen)) == Some(TargetState::Installed);
+        assert_eq!(proved, ended, "{seen:?}");
+    }
+    let unanswered = required(TargetState::Sent);
+    assert_eq!(
+        after(&unanswered, END),
+        Change::default(),
+        "an earlier removal may be about to take it away"
+    );
+    assert_eq!(
+        on_alert(&unanswered, HResult::OK, NOW),
+        Change::default(),
+        "of an earlier job"
     );
 }
 
@@ -216,9 +245,9 @@ fn device_context_wants_a_provisioned_app() {
         provisioned,
         ..app("1.0.0.0", "")
     };
-    let seen = |p| state(&on_inventory(&installing, &[row(p)], FAMILY, None, false, NOW));
+    let seen = |p| state(&on_inventory(&installing, &[row(p)], FAMILY, None, END, NOW));
     assert_eq!(seen(Some(true)), Some(TargetState::Installed));
-    assert_eq!(seen(Some(false)), None);
+    assert_eq!(seen(Some(false)), Some(TargetState::Queued));
 }
 
 #[test]
@@ -227,9 +256,9 @@ fn a_removal_is_proved_by_absence() {
     let accepted = on_answer(&sent, Step::Remove, &answer(200), NOW);
     let removing = accepted.target.unwrap();
     assert_eq!(removing.state, TargetState::Removing);
-    let still = on_inventory(&removing, &[app("1.0.0.0", "")], FAMILY, None, false, NOW);
+    let still = on_inventory(&removing, &[app("1.0.0.0", "")], FAMILY, None, None, NOW);
     assert_eq!(state(&still), None, "it takes its time");
-    let gone = on_inventory(&removing, &[], FAMILY, None, true, NOW);
+    let gone = on_inventory(&removing, &[], FAMILY, None, END, NOW);
     assert_eq!(state(&gone), Some(TargetState::Removed));
     let absent = on_answer(&sent, Step::Remove, &answer(404), NOW);
     assert_eq!(
@@ -288,9 +317,9 @@ fn a_removal_waits_for_an_installation_at_work_and_clears_what_one_has_left() {
 fn an_app_that_is_there_after_its_removal_is_removed_again() {
     let removing = target(TargetState::Removing, Intent::Uninstall);
     let there = [app("1.0.0.0", "")];
-    let kept = |awaited, at| on_inventory(&removing, &there, FAMILY, None, awaited, at).target;
-    assert_eq!(kept(false, NOW), None);
-    for again in [kept(true, NOW), kept(false, NOW + Duration::from_hours(1))] {
+    let kept = |seen, at| on_inventory(&removing, &there, FAMILY, None, seen, at).target;
+    assert_eq!(kept(None, NOW), None);
+    for again in [kept(END, NOW), kept(None, NOW + Duration::from_hours(1))] {
         let again = again.unwrap();
         assert_eq!(again.state, TargetState::Queued);
         assert!(again.not_before.is_some(), "spaced");
@@ -300,7 +329,7 @@ fn an_app_that_is_there_after_its_removal_is_removed_again() {
         attempts: MAX_ATTEMPTS,
         ..removing.clone()
     };
-    let given_up = on_inventory(&worn_out, &there, FAMILY, None, true, NOW);
+    let given_up = on_inventory(&worn_out, &there, FAMILY, None, END, NOW);
     assert_eq!(state(&given_up), Some(TargetState::Failed));
 }
 
@@ -339,10 +368,24 @@ fn an_unanswered_install_is_asked_after_before_it_is_repeated() {
         Due::Nothing,
         "not in the session that sent it"
     );
-    let idle = on_answer(&sent, Step::Poll, &slot(SlotStatus::NotInstalled), NOW);
-    assert_eq!(state(&idle), Some(TargetState::Queued));
+    for never_begun in [slot(SlotStatus::NotInstalled), answer(404)] {
+        let again = on_answer(&sent, Step::Poll, &never_begun, NOW);
+        assert_eq!(state(&again), Some(TargetState::Queued));
+        let worn_out = Target {
+            attempts: MAX_ATTEMPTS,
+            ..sent.clone()
+        };
+        let looked_for = on_answer(&worn_out, Step::Poll, &never_begun, NOW);
+        assert_eq!(
+            (state(&looked_for), looked_for.verify()),
+            (Some(TargetState::Installing), true)
+        );
+    }
     let running = on_answer(&sent, Step::Poll, &slot(SlotStatus::Installing), NOW);
-    assert_eq!(state(&running), Some(TargetState::Installing));
+    assert_eq!(
+        (state(&running), running.seen),
+        (Some(TargetState::Installing), Some(Sight::AtWork))
+    );
     assert_eq!(on_answer(&sent, Step::Poll, &answer(500), NOW), Change::default());
 }
 

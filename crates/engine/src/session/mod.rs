@@ -108,6 +108,10 @@ pub struct Session {
 pub enum Sight {
     /// Its end; the inventory must show it now.
     End,
+    /// An alert of the end of a job; its slot tells whether it was the last one.
+    Alerted,
+    /// A job that is still at work.
+    AtWork,
     /// No installation of the app is at work: it can be removed.
     SlotFree,
     /// The same, but one that failed or never began has left its slot.

@@ -17,7 +17,7 @@ use qm_db::{
 };
 use qm_engine::{
     deployment::{Answer, Change, moved, on_alert, on_answer, on_inventory},
-    session::{Fact, Purpose, Session, Sight, Step},
+    session::{Fact, Purpose, Session, Step},
 };
 use qm_syncml::StatusCode;
 
@@ -194,8 +194,8 @@ impl<'a> Visit<'a> {
                 continue;
             };
             let wanted = self.catalogue.package(tx, &target).await?;
-            let awaited = self.session.seen.get(&target.id) == Some(&Sight::End);
-            let change = on_inventory(&target, apps, &family, wanted.as_ref(), awaited, self.now);
+            let seen = self.session.seen.get(&target.id).copied();
+            let change = on_inventory(&target, apps, &family, wanted.as_ref(), seen, self.now);
             self.change(tx, &target, change).await?;
         }
         Ok(())

@@ -201,7 +201,7 @@ impl Apps {
                 _,
             ) => Outcome::NOT_ALLOWED,
             ([source, rest @ ..], _) => match AppSource::parse(source) {
-                Some(source) => self.perform_source(call, source, &names[1..], rest),
+                Some(source) => self.perform_source(call, source, &names[1..], rest, world),
                 None => Outcome::NOT_FOUND,
             },
         }
@@ -213,14 +213,14 @@ impl Apps {
         source: AppSource,
         names: &[String],
         lower: &[&str],
+        world: &World<'_>,
     ) -> Outcome {
-        let scope = call.address.scope;
         match (lower, call.verb) {
             ([_, setting], _) if APP_SETTINGS.contains(setting) => {
                 self.perform_setting(call, source, names, lower)
             }
             (_, Verb::Get) => self.walk(call, source, names),
-            ([_] | [_, _], Verb::Delete) => self.delete_app(scope, source, names, call),
+            ([_] | [_, _], Verb::Delete) => self.delete_app(call, source, names, world),
             _ => Outcome::NOT_ALLOWED,
         }
     }

@@ -13,12 +13,12 @@ impl Apps {
     /// `Delete AppManagement/{source}/{PFN}[/{PFullN}]`.
     pub(super) fn delete_app(
         &mut self,
-        scope: Scope,
+        call: Call<'_>,
         source: AppSource,
         names: &[String],
-        call: Call<'_>,
+        world: &World<'_>,
     ) -> Outcome {
-        let family = &names[0];
+        let (scope, family) = (call.address.scope, &names[0]);
         let full_name = names.get(1);
         let installed = self.packages.iter().any(|package| {
             package.visible(scope)
@@ -33,7 +33,7 @@ impl Apps {
             source,
             full_name: full_name.cloned(),
         };
-        self.start_removal(scope, family, work);
+        self.start_removal(scope, family, work, world);
         Outcome::ACCEPTED
     }
 
@@ -63,6 +63,7 @@ impl Apps {
                 source,
                 full_name: Some(full_name),
             },
+            world,
         );
         Outcome::ACCEPTED
     }
@@ -97,14 +98,14 @@ impl Apps {
     }
 
     /// The same removal again changes nothing.
-    fn start_removal(&mut self, scope: Scope, family: &str, work: Work) {
+    fn start_removal(&mut self, scope: Scope, family: &str, work: Work, world: &World<'_>) {
         let same =
             |job: &Job| job.scope == scope && job.family.eq_ignore_ascii_case(family) && job.work == work;
         if !self.jobs.iter().any(same) {
             self.jobs.push(Job {
                 scope,
                 family: family.to_owned(),
-                ticks: 1,
+                ticks: world.options.install_ticks.max(1),
                 work,
             });
         }
