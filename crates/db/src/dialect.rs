@@ -4,8 +4,8 @@
 //!   one JSON text, PostgreSQL from one array for each column; both beat row-by-row statements by far.
 //! - `{for_update}`, `{skip_locked}`: PostgreSQL waits for whoever else changes these rows, or passes over them; SQLite
 //!   has one writer anyway. Rows that only refer to a locked one (foreign keys) may be stored meanwhile.
-//! - `{uuid_v7 $3}`: a new id, made at the moment that the parameter tells, by the database's own random source: for rows
-//!   that are made from rows.
+//! - `{uuid_v7 $3 place}`: a new id, made at the moment that the parameter tells, by the database's own random source: for
+//!   rows that are made from rows. `place` is the row's number: ids in the order of the rows, as indexes like them.
 //! - `{now}`: the moment by the clock of the database's machine, in unix milliseconds.
 //! - `{selected}`: the devices of a [`Selection`](crate::selection::Selection), each once; `{kind d}`: the
 //!   [`Kind`](crate::selection::Kind) of a device.
@@ -38,7 +38,7 @@ pub(crate) fn expand(engine: Engine, text: &str, columns: &str) -> String {
             ("columns", "") => out.push_str(columns),
             ("columns", table) => out.push_str(&qualified(columns, table)),
             ("rows", spec) => out.push_str(&row_source(engine, spec)),
-            ("uuid_v7", moment) => out.push_str(&uuid_v7(engine, moment)),
+            ("uuid_v7", spec) => out.push_str(&uuid_v7(engine, spec)),
             ("now", "") => out.push_str(now(engine)),
             ("selected", "") => out.push_str(&expand(engine, SELECTED, "")),
             ("kind", table) => out.push_str(&kind(table)),
@@ -52,17 +52,19 @@ pub(crate) fn expand(engine: Engine, text: &str, columns: &str) -> String {
     out + rest
 }
 
-/// 48 bits of time, the version, 12 random bits, the variant, 62 random bits (RFC 9562 5.7).
-fn uuid_v7(engine: Engine, moment: &str) -> String {
+/// 48 bits of time, the version, a counter of 12 bits that carries into the time, the variant, 62 random bits (RFC 9562 5.7
+/// and 6.2). `$3 place` as an expression.
+fn uuid_v7(engine: Engine, spec: &str) -> String {
+    let (moment, place) = spec.split_once(' ').unwrap_or((spec, "0"));
     match engine {
         Engine::Sqlite => format!(
-            "unhex(printf('%012x7', {moment}) || substr(hex(randomblob(2)), 2) || \
+            "unhex(printf('%012x7%03x', {moment} + {place} / 4096, {place} % 4096) || \
              substr('89ab', 1 + (random() & 3), 1) || substr(hex(randomblob(8)), 2))"
         ),
         // A random UUID has its variant and its random bits at the same places.
         Engine::Postgres => format!(
-            "decode(lpad(to_hex(CAST({moment} AS bigint)), 12, '0') || '7' || \
-             substr(replace(CAST(gen_random_uuid() AS text), '-', ''), 14), 'hex')"
+            "decode(lpad(to_hex(CAST({moment} AS bigint) + {place} / 4096), 12, '0') || '7' || \
+             lpad(to_hex({place} % 4096), 3, '0'), 'hex') || substr(uuid_send(gen_random_uuid()), 9)"
         ),
     }
 }
@@ -292,6 +294,8 @@ fn encoding(statement: &'static str, source: sqlx::error::BoxDynError) -> DbErro
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{param::params, sql::Sql, test_support};
+    use qm_core::{TargetId, Timestamp};
 
     #[test]
     fn expands_columns_rows_and_locks_for_each_engine() {
@@ -314,6 +318,39 @@ mod tests {
         assert_eq!(json(&rows).unwrap(), r#"[["ab01","a\"\n",true],["",null,false]]"#);
         assert_eq!(json(&Rows::of([(7_i64,), (-1,)])).unwrap(), "[7,-1]");
         assert_eq!(json(&Rows::of(Vec::<(i64, i64)>::new())).unwrap(), "[]");
+    }
+
+    static IDS: Sql = Sql::new(
+        "ids",
+        "",
+        "SELECT {uuid_v7 $1 given.place} AS id FROM {rows $2 place bigint} ORDER BY given.place",
+    );
+
+    #[tokio::test]
+    async fn ids_made_by_a_database_are_in_the_order_of_the_rows() {
+        for (engine, db) in test_support::test_databases().await {
+            let moment = Timestamp::from_millis(1_770_000_000_000);
+            let places = [1_i64, 2, 4095, 4096, 8191, 100_000];
+            let rows = Rows::of(places.iter().map(|place| (*place,)));
+            let mut conn = db.read().await.unwrap();
+            let ids: Vec<TargetId> = conn
+                .all(&IDS, params![moment, rows], |row| row.get("id"))
+                .await
+                .unwrap();
+            assert!(ids.is_sorted(), "{engine}: {ids:?}");
+            for (id, place) in ids.iter().zip(places) {
+                let time_and_counter = id.0.as_u128() >> 64;
+                let (time, counter) = (time_and_counter >> 16, time_and_counter & 0xfff);
+                let made = i64::try_from(time).unwrap() - moment.as_millis();
+                assert_eq!(
+                    (made, counter),
+                    (place / 4096, u128::try_from(place % 4096).unwrap()),
+                    "{engine}"
+                );
+                assert_eq!(id.0.get_version_num(), 7, "{engine}");
+                assert_eq!(id.0.get_variant(), uuid::Variant::RFC4122, "{engine}");
+            }
+        }
     }
 
     #[test]

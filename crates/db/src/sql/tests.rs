@@ -165,6 +165,7 @@ const HARMLESS_SCANS: &[&str] = &[
     "selected",
     "waiting",
     "claimed",
+    "chosen",
 ];
 /// Statements that are meant to look at a small table, at a small index, or now and then at all devices.
 const WHOLE_TABLE: &[&str] = &[

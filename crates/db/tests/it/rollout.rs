@@ -177,6 +177,7 @@ async fn each_selected_device_gets_the_target_of_its_kind() {
                     .unwrap()
             };
             assert_eq!(stored.len(), 2, "{stored:?}");
+            assert!(stored.is_sorted_by_key(|target| target.device_id), "{stored:?}");
             let told = of(&office.old);
             assert_eq!(
                 *told,
