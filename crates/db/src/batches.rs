@@ -1,5 +1,5 @@
 //! Work of many callers done together: who comes while others are served waits and is served with all who came meanwhile.
-//! Nobody waits for company: the first in line is served at once, alone.
+//! Nobody waits for company: a group is whoever is there, which may be one alone.
 
 mod queue;
 
@@ -55,7 +55,7 @@ where
         F: Fn(Vec<I>) -> S + Send + 'static,
         S: Future<Output = Vec<O>> + Send + 'static,
     {
-        while let Some(group) = self.next() {
+        while let Some(group) = self.gather().await {
             let present = group.into_iter().filter(|waiting| !waiting.reply.is_closed());
             let (items, replies): (Vec<_>, Vec<_>) = present.map(|w| (w.item, w.reply)).unzip();
             if items.is_empty() {
@@ -72,7 +72,10 @@ where
         }
     }
 
-    fn next(&self) -> Option<Vec<Waiting<I, O>>> {
+    /// The next group. Tasks that are ready to run have their turn first: what they bring shares the group, and costs no
+    /// trip of its own.
+    async fn gather(&self) -> Option<Vec<Waiting<I, O>>> {
+        tokio::task::yield_now().await;
         self.queue().next()
     }
 

@@ -53,6 +53,21 @@ async fn each_caller_gets_the_answer_to_its_own_item() {
     assert_eq!((second.await.unwrap(), third.await.unwrap()), (Some(4), Some(6)));
 }
 
+/// A task that was spawned last runs first on a thread of several: it would take a group for each caller.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn callers_that_are_ready_at_the_same_time_share_a_group() {
+    let (doubler, mut seen) = Doubler::new();
+    doubler.may.add_permits(3);
+    let line = Batches::new(1, 8);
+    let all = tokio::spawn(async move { [1, 2, 3].map(|item| doubler.pass(&line, item)) });
+    for caller in all.await.unwrap() {
+        assert!(caller.await.unwrap().is_some());
+    }
+    let mut together = seen.recv().await.unwrap();
+    together.sort_unstable();
+    assert_eq!(together, [1, 2, 3]);
+}
+
 #[tokio::test]
 async fn who_goes_away_harms_nobody_and_is_left_out_of_a_group_that_has_not_begun() {
     let (doubler, mut seen) = Doubler::new();
