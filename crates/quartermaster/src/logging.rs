@@ -1,7 +1,10 @@
 //! Structured logs on stderr.
 
 use clap::ValueEnum;
-use std::{fmt, io};
+use std::{
+    fmt::{self, Write as _},
+    io,
+};
 use tracing::{Subscriber, field::Field};
 use tracing_subscriber::{
     EnvFilter,
@@ -61,14 +64,25 @@ fn one_line(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> f
     if field.name() != "message" {
         write!(writer, "{}=", field.name())?;
     }
-    for c in format!("{value:?}").chars() {
-        if c.is_control() || turns_the_text(c) {
-            write!(writer, "{}", c.escape_default())?;
-        } else {
-            writer.write_char(c)?;
+    write!(OneLine(writer), "{value:?}")
+}
+
+/// Writes what is harmless as it is, and the rest escaped.
+struct OneLine<'w, 'b>(&'w mut Writer<'b>);
+
+impl fmt::Write for OneLine<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut rest = text;
+        while let Some((at, c)) = rest.char_indices().find(|(_, c)| is_harmful(*c)) {
+            write!(self.0, "{}{}", &rest[..at], c.escape_default())?;
+            rest = &rest[at + c.len_utf8()..];
         }
+        self.0.write_str(rest)
     }
-    Ok(())
+}
+
+fn is_harmful(c: char) -> bool {
+    c.is_control() || turns_the_text(c)
 }
 
 /// Marks that reorder, break or hide what is on the screen.
