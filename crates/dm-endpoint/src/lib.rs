@@ -1,7 +1,7 @@
 //! The HTTP routes that Windows devices use: enrollment, the management session, package content.
 //!
 //! What it is not: it decides nothing. Each handler checks media type and size, decodes, calls one use case of
-//! `qm-orchestrator`, encodes. TLS and client certificates are the binary's affair; it hands the certificate over as
+//! `qm-orchestrator`, encodes. TLS and client certificates are the binary's affair; it hands a fingerprint over as
 //! the request extension [`ClientCertificate`].
 //!
 //! Start with [`enrollment_routes`] (discovery, policy, enrollment, content) and [`management_routes`].
@@ -18,13 +18,14 @@ use axum::{
     routing,
 };
 use http::{StatusCode, header};
+use qm_core::Sha256;
 use qm_orchestrator::{Orchestrator, TooManyFailures};
 use std::{sync::Arc, time::Duration};
 use tower_http::{catch_panic::CatchPanicLayer, limit::RequestBodyLimitLayer, timeout::TimeoutLayer};
 
-/// The DER of the certificate that the TLS handshake verified.
+/// The fingerprint of the certificate that the TLS handshake verified.
 #[derive(Clone)]
-pub struct ClientCertificate(pub Arc<[u8]>);
+pub struct ClientCertificate(pub Sha256);
 
 /// The largest enrollment message in bytes; real ones have about 8 KiB.
 const ENROLLMENT_LIMIT: usize = 256 * 1024;

@@ -46,7 +46,7 @@ async fn answered(
         Ok(body) => body,
         Err(rejection) => return rejection.into_response(),
     };
-    match orchestrator.check_in(&certificate.0, encoding, &body).await {
+    match orchestrator.check_in(certificate.0, encoding, body).await {
         Ok(reply) => answer(encoding, reply),
         Err(error) => refuse(orchestrator, &error),
     }

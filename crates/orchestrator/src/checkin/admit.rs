@@ -129,11 +129,11 @@ pub fn stored_state(row: &SessionRow) -> Session {
 fn opened_long_ago(row: &SessionRow, incoming: &Incoming) -> bool {
     let goes_on = || !stored_state(row).sent.is_empty();
     incoming.message.header.msg_id == 1
-        && row.opened_digest == Some(incoming.digest)
+        && row.opened_digest == Some(incoming.digest())
         && incoming.now.since(row.updated_at) < STRAGGLER
         && goes_on()
 }
 
 fn is_repeat(row: &SessionRow, incoming: &Incoming) -> bool {
-    row.last_msg_id == i64::from(incoming.message.header.msg_id) && row.request_digest == incoming.digest
+    row.last_msg_id == i64::from(incoming.message.header.msg_id) && row.request_digest == incoming.digest()
 }

@@ -16,11 +16,12 @@ pub(crate) use unanswered::close;
 
 use crate::{Orchestrator, access::digest_bytes};
 use admit::{Progress, progress};
+use bytes::Bytes;
 use qm_core::{DeviceId, Sha256, Timestamp, device::Device};
 use qm_db::{DbError, devices, devices::CheckIn};
 use qm_engine::session::{Budget, Fact, Received, Reply, Session, Work, receive, reply};
 use qm_syncml::{DecodeError, Encoding, Limits, Message, alert};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Why a message gets no SyncML answer.
 #[derive(Debug, thiserror::Error)]
@@ -56,12 +57,18 @@ impl CheckInError {
 struct Incoming {
     message: Message,
     fingerprint: Sha256,
-    digest: Sha256,
+    body: Bytes,
+    digest: OnceLock<Sha256>,
     encoding: Encoding,
     now: Timestamp,
 }
 
 impl Incoming {
+    /// SHA-256 of its body. Only asked for where a session is stored, which an idle one never is.
+    fn digest(&self) -> Sha256 {
+        *self.digest.get_or_init(|| digest_bytes(&self.body))
+    }
+
     fn caller(&self) -> devices::Caller<'_> {
         (&self.fingerprint, &self.message.header.session_id)
     }
@@ -77,17 +84,19 @@ struct Answered {
 }
 
 impl Orchestrator {
-    /// Answers one message in the encoding it came in. `certificate` is the DER that the TLS handshake verified.
+    /// Answers one message in the encoding it came in. `fingerprint` is that of the certificate
+    /// that the TLS handshake verified.
     pub async fn check_in(
         self: &Arc<Self>,
-        certificate: &[u8],
+        fingerprint: Sha256,
         encoding: Encoding,
-        body: &[u8],
+        body: Bytes,
     ) -> Result<Vec<u8>, CheckInError> {
         let incoming = Incoming {
-            message: qm_syncml::decode(encoding, body, &Limits::default())?,
-            fingerprint: qm_pki::fingerprint(certificate),
-            digest: digest_bytes(body),
+            message: qm_syncml::decode(encoding, &body, &Limits::default())?,
+            fingerprint,
+            body,
+            digest: OnceLock::new(),
             encoding,
             now: self.clock.now(),
         };

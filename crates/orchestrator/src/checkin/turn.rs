@@ -111,9 +111,9 @@ impl Orchestrator {
             device_id: found.device.id,
             session_id: header.session_id.clone(),
             last_msg_id: i64::from(header.msg_id),
-            request_digest: incoming.digest,
+            request_digest: incoming.digest(),
             opened_digest: match header.msg_id {
-                1 => Some(incoming.digest),
+                1 => Some(incoming.digest()),
                 _ => found.session.as_ref().and_then(|row| row.opened_digest),
             },
             response: bytes.to_vec(),

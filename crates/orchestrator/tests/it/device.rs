@@ -151,7 +151,11 @@ impl TestDevice {
         let bytes = qm_syncml::encode(Encoding::Xml, message);
         let answer = server
             .orchestrator
-            .check_in(&self.certificate, Encoding::Xml, &bytes)
+            .check_in(
+                qm_pki::fingerprint(&self.certificate),
+                Encoding::Xml,
+                bytes.into(),
+            )
             .await?;
         Ok(qm_syncml::decode(Encoding::Xml, &answer, &Limits::default()).unwrap())
     }

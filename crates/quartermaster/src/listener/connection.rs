@@ -142,7 +142,7 @@ fn service(
         .1
         .peer_certificates()
         .and_then(|chain| chain.first());
-    let certificate = leaf.map(|der| ClientCertificate(Arc::from(der.as_ref())));
+    let certificate = leaf.map(|der| ClientCertificate(qm_pki::fingerprint(der)));
     let (router, ending) = (listener.router.clone(), listener.ending.clone());
     let (activity, asked) = (Arc::clone(&ticket.activity), Arc::clone(asked));
     let stall = listener.idle.min(BODY_STALL);
