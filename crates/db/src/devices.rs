@@ -2,7 +2,7 @@
 
 pub(crate) mod check_in;
 
-pub use check_in::{Caller, CheckIn, check_in, check_in_many};
+pub use check_in::{Caller, CheckIn, Standing, check_in, check_in_many};
 
 use crate::{
     conn::Conn,

@@ -9,8 +9,8 @@ use crate::{
     sql::sql,
 };
 use qm_core::{
-    Sha256,
-    device::{Device, DeviceCertificate},
+    Sha256, Timestamp,
+    device::{CertificateState, Device},
     session::SessionRow,
 };
 
@@ -19,14 +19,25 @@ use qm_core::{
 pub struct CheckIn {
     /// The device, in whatever state.
     pub device: Device,
-    /// The certificate, in whatever state.
-    pub certificate: DeviceCertificate,
+    /// What the certificate is good for.
+    pub certificate: Standing,
     /// The session row, if commands are in flight in this session.
     pub session: Option<SessionRow>,
     /// How many commands wait for it or for its answer.
     pub open_commands: i64,
     /// Targets that the device has to hear of or answer for: queued, sent, installing or removing.
     pub live_targets: i64,
+}
+
+/// What of a certificate says whether it opens sessions; each column more is read for each message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// In whatever state.
+    pub state: CertificateState,
+    /// Start of validity.
+    pub not_before: Timestamp,
+    /// End of validity.
+    pub not_after: Timestamp,
 }
 
 /// Who calls: a certificate's fingerprint, and the SessionID of the message.
@@ -67,14 +78,10 @@ pub async fn check_in_many(
 /// In a box, as it is large and passed on several times.
 fn read(row: Row<'_>) -> Result<Box<CheckIn>, DbError> {
     let device = read_device(row)?;
-    let certificate = DeviceCertificate {
-        fingerprint: row.get("c_fingerprint")?,
-        device_id: device.id,
-        thumbprint: row.get("c_thumbprint")?,
-        public_key: row.get("c_public_key")?,
+    let certificate = Standing {
+        state: row.get("c_state")?,
         not_before: row.get("c_not_before")?,
         not_after: row.get("c_not_after")?,
-        state: row.get("c_state")?,
     };
     let session = match row.optional("s_id")? {
         None => None,
@@ -102,8 +109,7 @@ fn read(row: Row<'_>) -> Result<Box<CheckIn>, DbError> {
 sql! {
     columns COLUMNS;
     CHECK_IN = "SELECT given.place, {columns d}, \
-        c.fingerprint AS c_fingerprint, c.thumbprint AS c_thumbprint, c.public_key AS c_public_key, \
-        c.not_before AS c_not_before, c.not_after AS c_not_after, c.state AS c_state, \
+        c.state AS c_state, c.not_before AS c_not_before, c.not_after AS c_not_after, \
         s.id AS s_id, s.session_id AS s_session_id, s.last_msg_id AS s_last_msg_id, \
         s.request_digest AS s_request_digest, s.opened_digest AS s_opened_digest, s.response AS s_response, \
         s.state AS s_state, s.updated_at AS s_updated_at, \

@@ -3,7 +3,7 @@
 use super::{Incoming, record::learn, unanswered::close};
 use crate::{Orchestrator, audit, materials::Catalogue};
 use qm_core::{
-    CommandId, HResult, TargetId, Timestamp,
+    CommandId, HResult, Sha256, TargetId, Timestamp,
     command::{CommandResult, CommandState},
     deployment::{Context, DeploymentState, Intent, Target, TargetState},
     device::{Device, DeviceState, EndReason, InstalledApp},
@@ -70,7 +70,7 @@ impl<'a> Visit<'a> {
         };
         if visit.device.state == DeviceState::Provisional {
             visit.pin(tx, incoming.message.header.source.trim()).await?;
-            visit.promote(tx, found).await?;
+            visit.promote(tx, &incoming.fingerprint).await?;
         }
         Ok(visit)
     }
@@ -85,10 +85,10 @@ impl<'a> Visit<'a> {
     }
 
     /// The first session proves that the enrollment works: only now an older one of the same hardware and user ends.
-    async fn promote(&mut self, tx: &mut Tx, found: &CheckIn) -> Result<(), DbError> {
+    async fn promote(&mut self, tx: &mut Tx, fingerprint: &Sha256) -> Result<(), DbError> {
         self.device.state = DeviceState::Active;
         devices::set_state(tx, self.device.id, DeviceState::Active).await?;
-        certificates::supersede_others(tx, self.device.id, &found.certificate.fingerprint).await?;
+        certificates::supersede_others(tx, self.device.id, fingerprint).await?;
         if self.device.hardware_id.is_empty() {
             return Ok(());
         }
