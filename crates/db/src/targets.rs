@@ -6,7 +6,7 @@ pub(crate) mod rollout;
 
 pub use queries::{
     LiveTarget, apps_awaiting_seats, apps_with_planned, awaiting_seats, find, hold, in_states, installed_of,
-    list, live_for_device, live_of_app, overdue, planned,
+    list, live_for_device, live_of_app, overdue, overruled, planned,
 };
 pub use rollout::{Judged, claim_seats, insert_selected};
 

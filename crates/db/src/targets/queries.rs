@@ -12,7 +12,7 @@ use crate::{
 };
 use qm_core::{
     AppId, DeploymentId, DeviceId, Page, PageRequest, TargetId, Timestamp,
-    deployment::{DeploymentState, Target, TargetState},
+    deployment::{Deployment, DeploymentState, Target, TargetState},
 };
 
 /// A target that is not final, with the state of its deployment: nothing new is sent for a paused one.
@@ -71,6 +71,17 @@ pub async fn live_for_device(conn: &mut Conn, device: DeviceId) -> Result<Vec<Li
 pub async fn live_of_app(conn: &mut Conn, app: AppId, devices: &[DeviceId]) -> Result<Vec<Target>, DbError> {
     let devices = Rows::of(devices.iter().map(|id| (*id,)));
     conn.all(&LIVE_OF_APP, params![app, devices], read).await
+}
+
+/// Those of the devices for which a newer deployment of the app wanted something else.
+pub async fn overruled(
+    conn: &mut Conn,
+    deployment: &Deployment,
+    devices: &[DeviceId],
+) -> Result<Vec<DeviceId>, DbError> {
+    let devices = Rows::of(devices.iter().map(|id| (*id,)));
+    let params = params![deployment.app_id, deployment.id, deployment.intent, devices];
+    conn.all(&OVERRULED, params, |row| row.get("device_id")).await
 }
 
 /// Keeps other transactions from moving these targets until this one ends; the targets as they are now.
@@ -138,6 +149,8 @@ sql! {
         JOIN deployments d ON d.id = t.deployment_id WHERE t.device_id = $1 AND t.open ORDER BY t.id";
     LIVE_OF_APP = "SELECT {columns t} FROM {rows $2 id blob} \
         JOIN targets t ON t.device_id = given.id AND t.app_id = $1 AND t.open";
+    OVERRULED = "SELECT DISTINCT t.device_id FROM {rows $4 id blob} JOIN targets t ON t.device_id = given.id \
+        WHERE t.app_id = $1 AND t.deployment_id > $2 AND t.intent <> $3 AND t.state <> 'not_applicable'";
     HOLD = "SELECT {columns} FROM targets WHERE id IN (SELECT given.id FROM {rows $1 id blob}) ORDER BY id {for_update}";
     AWAITING_SEATS = "SELECT {columns t} FROM targets t JOIN deployments d ON d.id = t.deployment_id \
         WHERE t.app_id = $1 AND t.state = 'awaiting_seat' AND d.state = 'active' ORDER BY t.id LIMIT $2";

@@ -137,17 +137,18 @@ impl Orchestrator {
         let given_up = all(tx, deployment.id, GIVEN_UP).await?;
         if !given_up.is_empty() {
             deployments::set_state(tx, deployment.id, DeploymentState::Active).await?;
-            again.extend(self.start_again(tx, &app, &given_up, now).await?);
+            again.extend(self.start_again(tx, &app, deployment, &given_up, now).await?);
         }
         self.set_off(tx, &app, &again, now).await
     }
 
     /// Each target from the beginning, unless its device has left, another deployment is at work on it, or a newer one
-    /// overtook it: then that one is the last word.
+    /// wanted something else of it: then that one is the last word.
     async fn start_again(
         &self,
         tx: &mut Tx,
         app: &App,
+        deployment: &Deployment,
         given_up: &[Target],
         now: Timestamp,
     ) -> Result<Vec<Target>, DbError> {
@@ -155,12 +156,13 @@ impl Orchestrator {
         let enrolled = devices::by_ids(tx, &ids).await?;
         let enrolled: HashMap<_, _> = enrolled.iter().map(|device| (device.id, device)).collect();
         let busy = targets::live_of_app(tx, app.id, &ids).await?;
-        let busy: HashSet<_> = busy.iter().map(|target| target.device_id).collect();
+        let mut taken: HashSet<_> = busy.iter().map(|target| target.device_id).collect();
+        taken.extend(targets::overruled(tx, deployment, &ids).await?);
         let mut catalogue = Catalogue::default();
         let mut again = Vec::new();
         for target in given_up
             .iter()
-            .filter(|t| !is_overtaken(t) && !busy.contains(&t.device_id))
+            .filter(|t| !is_overtaken(t) && !taken.contains(&t.device_id))
         {
             let Some((device, planned)) = enrolled.get(&target.device_id).zip(afresh(target, now)) else {
                 continue;
