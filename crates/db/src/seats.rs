@@ -2,7 +2,7 @@
 
 pub(crate) mod reasons;
 
-pub use reasons::{add_reason, add_reasons, reasons_of, release, without_reason};
+pub use reasons::{add_reason, add_reasons, needed_until, reasons_of, release, without_reason};
 
 use crate::{
     conn::Conn,
@@ -119,7 +119,8 @@ pub async fn insert_missing(tx: &mut Tx, seats: &[Seat]) -> Result<u64, DbError>
     tx.execute(&INSERT_MISSING, params![rows]).await
 }
 
-/// Moves a seat out of the expected state and starts counting attempts anew; whether it was in that state.
+/// Moves a seat out of the expected state; whether it was in that state. Attempts are counted anew, unless it is only wanted
+/// otherwise from now on: then what the calls so far have done is as unknown as before.
 pub async fn set_state(
     tx: &mut Tx,
     id: SeatId,
@@ -208,8 +209,10 @@ sql! {
     INSERT_MISSING = "INSERT INTO seats ({columns}) SELECT {columns given} FROM {rows $1 id blob, app_id blob, \
         upn text, state text, reason text, since bigint, attempts bigint} WHERE TRUE \
         ON CONFLICT (app_id, upn) DO NOTHING";
-    SET_STATE = "UPDATE seats SET state = $3, reason = $4, since = $5, attempts = 0 WHERE id = $1 AND state = $2";
-    SET_STATE_MANY = "UPDATE seats SET state = $2, since = $3, attempts = 0 WHERE state = $1 \
+    SET_STATE = "UPDATE seats SET state = $3, reason = $4, since = $5, attempts = CASE WHEN $2 IN ('assigning', 'reclaiming') \
+          AND $3 IN ('assigning', 'reclaiming') THEN attempts ELSE 0 END WHERE id = $1 AND state = $2";
+    SET_STATE_MANY = "UPDATE seats SET state = $2, since = $3, attempts = CASE WHEN $1 IN ('assigning', 'reclaiming') \
+          AND $2 IN ('assigning', 'reclaiming') THEN attempts ELSE 0 END WHERE state = $1 \
         AND id IN (SELECT given.id FROM {rows $4 id blob}) RETURNING id";
     SET_REASON = "UPDATE seats SET reason = $1 WHERE id IN (SELECT given.id FROM {rows $2 id blob})";
     ANSWERED = "UPDATE seats SET attempts = 0 WHERE id IN (SELECT given.id FROM {rows $1 id blob})";

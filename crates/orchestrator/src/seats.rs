@@ -2,7 +2,7 @@
 //!
 //! The ledger says what is wanted; `qm-store-sync` makes the Store agree; here the targets follow what it reports.
 
-use crate::{Orchestrator, devices::release_seat_reasons};
+use crate::{Orchestrator, deployments::is_overtaken, devices::release_seat_reasons};
 use qm_core::{
     AppId, JobId, SeatId, TargetId, Timestamp,
     app::{App, LicenseKind},
@@ -88,16 +88,16 @@ impl Orchestrator {
         self.settle_seats(tx, &[target], now).await
     }
 
-    async fn settle_seats(&self, tx: &mut Tx, targets: &[&Target], now: Timestamp) -> Result<bool, DbError> {
-        let ended: Vec<_> = targets.iter().filter(|t| gave_up(t)).map(|t| t.id).collect();
-        let mut enqueued = false;
-        if !ended.is_empty() {
-            let why = "the deployment ended without an installation";
-            enqueued = release_seat_reasons(tx, now, &self.rng, &ended, why).await?;
-        }
-        for removal in targets.iter().filter(|t| t.state == TargetState::Removed) {
-            enqueued |= self.release_installs(tx, removal, now).await?;
-        }
+    async fn settle_seats(&self, tx: &mut Tx, ended: &[&Target], now: Timestamp) -> Result<bool, DbError> {
+        let ids = |wanted: fn(&Target) -> bool| -> Vec<TargetId> {
+            ended.iter().filter(|t| wanted(t)).map(|t| t.id).collect()
+        };
+        let mut given_up = ids(gave_up);
+        given_up.extend(seats::needed_until(tx, &ids(kept_its_app)).await?);
+        let removed = seats::needed_until(tx, &ids(|t| t.state == TargetState::Removed)).await?;
+        let why = "the deployment ended without an installation";
+        let mut enqueued = release_seat_reasons(tx, now, &self.rng, &given_up, why).await?;
+        enqueued |= release_seat_reasons(tx, now, &self.rng, &removed, "the app was removed").await?;
         Ok(enqueued)
     }
 
@@ -111,24 +111,15 @@ impl Orchestrator {
     ) -> Result<HashSet<TargetId>, DbError> {
         let pairs: Vec<_> = changes.iter().map(|(target, before)| (target, *before)).collect();
         let moved = targets::update_many(tx, &pairs).await?;
-        let ended = |target: &&Target| target.state.is_final() && moved.contains(&target.id);
-        let ended: Vec<_> = changes.iter().map(|(target, _)| target).filter(ended).collect();
+        let ended: Vec<_> = changes
+            .iter()
+            .filter(|(target, before)| {
+                target.state.is_final() && moved.contains(&target.id) && !may_be_at_work(target, *before)
+            })
+            .map(|(target, _)| target)
+            .collect();
         self.settle_seats(tx, &ended, now).await?;
         Ok(moved)
-    }
-
-    /// The installations on this device were the reasons; they are gone with the app.
-    async fn release_installs(&self, tx: &mut Tx, removal: &Target, now: Timestamp) -> Result<bool, DbError> {
-        let Some(seat) = seats::find(tx, removal.app_id, &removal.upn).await? else {
-            return Ok(false);
-        };
-        let mut installs = Vec::new();
-        for id in seats::reasons_of(tx, seat.id).await? {
-            let install = targets::find(tx, id).await?;
-            let here = |t: &Target| t.device_id == removal.device_id && t.state.is_final();
-            installs.extend(install.filter(here).map(|_| id));
-        }
-        release_seat_reasons(tx, now, &self.rng, &installs, "the app was removed").await
     }
 
     /// Enqueues background work for an app.
@@ -187,6 +178,18 @@ fn gave_up(target: &Target) -> bool {
         TargetState::NotApplicable,
     ];
     target.intent == Intent::Required && ended.contains(&target.state)
+}
+
+/// Whether a removal ended, and the app may be there still.
+fn kept_its_app(target: &Target) -> bool {
+    target.intent == Intent::Uninstall && target.state != TargetState::Removed
+}
+
+/// Whether a removal overtook an installation that the device may be carrying out: it keeps its seat until the removal ends.
+fn may_be_at_work(target: &Target, before: TargetState) -> bool {
+    is_overtaken(target)
+        && target.intent == Intent::Required
+        && matches!(before, TargetState::Sent | TargetState::Installing)
 }
 
 fn follow(target: &Target, seat: &Seat, now: Timestamp) -> Option<Target> {

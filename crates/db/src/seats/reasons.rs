@@ -39,15 +39,29 @@ pub async fn reasons_of(conn: &mut Conn, seat: SeatId) -> Result<Vec<TargetId>, 
         .await
 }
 
+/// The targets that need a seat no longer now that these removals have ended: all that are final on the same device where
+/// the app is removed; where it may be there still, those that came to nothing.
+pub async fn needed_until(conn: &mut Conn, removals: &[TargetId]) -> Result<Vec<TargetId>, DbError> {
+    if removals.is_empty() {
+        return Ok(Vec::new());
+    }
+    let removals = Rows::of(removals.iter().map(|id| (*id,)));
+    conn.all(&NEEDED_UNTIL, params![removals], |row| row.get("target_id"))
+        .await
+}
+
 /// Targets need no seat any more: removes them as reasons. Seats that are left without any are to be given back from now
 /// on; answers with their apps. Of several transactions that release the last reasons at the same time exactly one sees
-/// that none is left.
+/// that none is left. A call of unknown outcome stays one.
 pub async fn release(
     tx: &mut Tx,
     targets: &[TargetId],
     why: &str,
     at: Timestamp,
 ) -> Result<BTreeSet<AppId>, DbError> {
+    if targets.is_empty() {
+        return Ok(BTreeSet::new());
+    }
     let targets = || Rows::of(targets.iter().map(|id| (*id,)));
     let held: Vec<SeatId> = tx
         .all(&LOCK_OF_TARGETS, params![targets()], |row| row.get("id"))
@@ -76,8 +90,12 @@ sql! {
     ADD = "INSERT INTO seat_reasons (seat_id, target_id) SELECT given.seat_id, given.target_id \
         FROM {rows $1 seat_id blob, target_id blob} WHERE TRUE ON CONFLICT (seat_id, target_id) DO NOTHING";
     REASONS_OF = "SELECT target_id FROM seat_reasons WHERE seat_id = $1 ORDER BY target_id";
+    NEEDED_UNTIL = "SELECT r.target_id FROM {rows $1 id blob} JOIN targets removal ON removal.id = given.id \
+        JOIN seats s ON s.app_id = removal.app_id AND s.upn = removal.upn JOIN seat_reasons r ON r.seat_id = s.id \
+        JOIN targets t ON t.id = r.target_id AND t.device_id = removal.device_id AND NOT t.open \
+        WHERE removal.state = 'removed' OR t.state IN ('failed', 'cancelled', 'not_applicable')";
     REMOVE = "DELETE FROM seat_reasons WHERE target_id IN (SELECT given.id FROM {rows $1 id blob})";
-    GIVE_BACK = "UPDATE seats SET state = 'reclaiming', reason = $1, since = $2, attempts = 0 \
+    GIVE_BACK = "UPDATE seats SET state = 'reclaiming', reason = $1, since = $2 \
         WHERE id IN (SELECT given.id FROM {rows $3 id blob}) AND state IN ('assigning', 'assigned') \
           AND NOT EXISTS (SELECT 1 FROM seat_reasons r WHERE r.seat_id = seats.id) RETURNING app_id";
     WITHOUT_REASON = "SELECT {columns} FROM seats WHERE app_id = $1 AND state IN ('assigning', 'assigned') \

@@ -98,7 +98,7 @@ sql! {
         ORDER BY s.id {for_update}) AS claimed";
     REVIVE_CLAIMED = "UPDATE seats SET \
           state = CASE WHEN state IN ('assigned', 'assigning') THEN state ELSE $3 END, \
-          attempts = CASE WHEN state IN ('assigned', 'assigning') THEN attempts ELSE 0 END, \
+          attempts = CASE WHEN state IN ('assigned', 'assigning', 'reclaiming') THEN attempts ELSE 0 END, \
           since = CASE WHEN state IN ('assigned', 'assigning') THEN since ELSE $5 END, reason = $4 \
         WHERE app_id = $2 AND upn IN \
           (SELECT t.upn FROM targets t WHERE t.deployment_id = $1 AND t.state = 'awaiting_seat') \

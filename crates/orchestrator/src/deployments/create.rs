@@ -173,7 +173,7 @@ fn overtaken(by: &Deployment) -> TargetError {
 }
 
 /// Whether a newer deployment wanted something else for this target's app and device.
-pub(super) fn is_overtaken(target: &Target) -> bool {
+pub(crate) fn is_overtaken(target: &Target) -> bool {
     target.error.as_ref().is_some_and(|error| error.code == OVERTAKEN)
 }
 

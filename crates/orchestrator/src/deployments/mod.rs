@@ -7,6 +7,7 @@ mod rollout;
 mod verdict;
 
 pub use control::Control;
+pub(crate) use create::is_overtaken;
 pub use plan::{Plan, PlannedCommand};
 pub(crate) use verdict::{Verdict, verdict};
 

@@ -289,3 +289,30 @@ async fn apps_without_seats_are_refused() {
         Err(SyncError::UnknownApp(_))
     ));
 }
+
+#[tokio::test]
+async fn a_call_of_unknown_outcome_is_looked_at_also_when_the_opposite_is_wanted_now() {
+    let (setup, names) = crowd(40).await;
+    let app = setup.online().await.id;
+    setup.enter(app, SeatState::Assigning, &refs(&names[..4])).await;
+    setup
+        .sim
+        .inject(Fault::LoseAnswer(Loss::Drop).on(Operation::BulkSeats).always());
+    setup.sim.inject(Fault::status(500).on(Operation::Seat).always());
+    setup.sync.seat_round(app).await.unwrap_err();
+    assert_eq!(setup.sim.seat_holders(&online_key()).len(), 4);
+    setup.sim.clear_faults();
+    for name in &names[..4] {
+        let seat = setup.seat(app, name).await.unwrap();
+        let now = setup.clock.now();
+        let (from, to) = (SeatState::Assigning, SeatState::Reclaiming);
+        let moved = qm_db::run!(setup.db, "seats.flip", |tx| {
+            qm_db::seats::set_state(tx, seat.id, from, to, "not wanted any more", now).await
+        });
+        assert!(moved.unwrap());
+    }
+    setup.recover();
+    assert_eq!(setup.sync.seat_round(app).await.unwrap().changes.len(), 4);
+    assert!(setup.sim.seat_holders(&online_key()).is_empty());
+    setup.sim.assert_no_violations();
+}

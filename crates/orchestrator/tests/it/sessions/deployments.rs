@@ -14,11 +14,13 @@ use qm_core::{
 };
 use qm_db::seats;
 use qm_orchestrator::deployments::{Control, Request as Deploy};
+use std::time::Duration;
 
 const FAMILY: &str = "Notes_0000000000000";
 
 async fn deploy(server: &Server, device: &TestDevice, intent: Intent) -> qm_core::DeploymentId {
     let _ = device;
+    server.clock.advance(Duration::from_millis(1));
     let app = server
         .orchestrator
         .apps(None, None, PageRequest::first(1))
@@ -236,6 +238,70 @@ async fn a_retry_leaves_alone_what_a_newer_deployment_overtook() {
             "{}",
             server.engine
         );
+    }
+}
+
+#[tokio::test]
+async fn a_retry_leaves_alone_what_was_never_begun_where_a_newer_deployment_wants_something_else() {
+    for server in servers().await {
+        let mut device = TestDevice::enroll(&server, "mara@fabrik.example", "DEVICE-1").await;
+        device.call(&server).await;
+        server.offline_app("Notes").await;
+        let first = deploy(&server, &device, Intent::Required).await;
+        let double = deploy(&server, &device, Intent::Required).await;
+        let removal = deploy(&server, &device, Intent::Uninstall).await;
+        let control = |id, c| server.orchestrator.control_deployment(&server.caller, id, c);
+        control(removal, Control::Cancel).await.unwrap();
+        for old in [first, double] {
+            let before = state(&server, old).await;
+            control(old, Control::Retry).await.unwrap();
+            assert_eq!(state(&server, old).await, before, "{}", server.engine);
+        }
+        let newest = deploy(&server, &device, Intent::Required).await;
+        control(newest, Control::Cancel).await.unwrap();
+        control(newest, Control::Retry).await.unwrap();
+        assert_eq!(state(&server, newest).await, TargetState::Queued);
+    }
+}
+
+#[tokio::test]
+async fn a_seat_stays_until_an_installation_that_was_overtaken_is_removed() {
+    for server in servers().await {
+        let mut device = TestDevice::enroll(&server, "mara@fabrik.example", "DEVICE-1").await;
+        device.call(&server).await;
+        let app = server.app("Notes", LicenseKind::Online).await;
+        for given_up in [true, false] {
+            deploy(&server, &device, Intent::Required).await;
+            let seat = async || {
+                let mut conn = server.db.read().await.unwrap();
+                let seat = seats::find(&mut conn, app.id, "mara@fabrik.example").await;
+                seat.unwrap().unwrap()
+            };
+            let mut tx = server.db.begin("test").await.unwrap();
+            let (from, to) = (SeatState::Assigning, SeatState::Assigned);
+            let moved =
+                seats::set_state(&mut tx, seat().await.id, from, to, "test", server.clock.now()).await;
+            assert!(moved.unwrap());
+            tx.commit().await.unwrap();
+            server.orchestrator.run_due_jobs(&[JobKind::Seats]).await.unwrap();
+            device.call(&server).await;
+            let removal = deploy(&server, &device, Intent::Uninstall).await;
+            assert_eq!(
+                seat().await.state,
+                SeatState::Assigned,
+                "{}: the device may still be installing it",
+                server.engine
+            );
+            if given_up {
+                let control = |c| server.orchestrator.control_deployment(&server.caller, removal, c);
+                control(Control::Cancel).await.unwrap();
+            } else {
+                device.call(&server).await;
+                device.call(&server).await;
+                assert_eq!(state(&server, removal).await, TargetState::Removed);
+            }
+            assert_eq!(seat().await.state, SeatState::Reclaiming);
+        }
     }
 }
 
