@@ -25,7 +25,7 @@ pub struct AppFilter {
 
 /// Stores what the Store says of a product: a new app, or a change of the one with the same product and SKU, which
 /// keeps its id, its date and icon, and what the Store does not say this time (publisher, description, package family
-/// name, seats). Answers with the app as it is stored now.
+/// name, seats), and is not missing any more. Answers with the app as it is stored now.
 pub async fn upsert_store(tx: &mut Tx, app: &App) -> Result<App, DbError> {
     tx.one(&UPSERT_STORE, &row(app), read).await
 }
@@ -91,9 +91,25 @@ pub async fn available_from_store(conn: &mut Conn) -> Result<Vec<App>, DbError> 
     conn.all(&AVAILABLE_FROM_STORE, params![], read).await
 }
 
-/// Marks the Store's apps that are not in `keep` as removed, and tells which those are.
-pub async fn mark_removed(tx: &mut Tx, keep: &[AppId], at: Timestamp) -> Result<Vec<AppId>, DbError> {
-    let params = params![at, Rows::of(keep.iter().map(|id| (*id,)))];
+/// The Store's apps that its inventory did not list the last time, each with when that began.
+pub async fn missing(conn: &mut Conn) -> Result<Vec<(AppId, Timestamp)>, DbError> {
+    conn.all(&MISSING, params![], |row| {
+        Ok((row.get("id")?, row.get("missing_since")?))
+    })
+    .await
+}
+
+/// Notes what a complete walk of the inventory missed; those that were missing before keep their time, all others are
+/// there again.
+pub async fn note_missing(tx: &mut Tx, missing: &[AppId], at: Timestamp) -> Result<(), DbError> {
+    let ids = || Rows::of(missing.iter().map(|id| (*id,)));
+    tx.execute(&FORGET_MISSING, params![ids()]).await?;
+    tx.execute(&NOTE_MISSING, params![at, ids()]).await.map(|_| ())
+}
+
+/// Marks those of the Store's apps as removed that were offered, and tells which those are.
+pub async fn mark_removed(tx: &mut Tx, gone: &[AppId], at: Timestamp) -> Result<Vec<AppId>, DbError> {
+    let params = params![at, Rows::of(gone.iter().map(|id| (*id,)))];
     tx.all(&MARK_REMOVED, params, |row| row.get("id")).await
 }
 
@@ -175,7 +191,7 @@ sql! {
             WHEN excluded.seats_assigned IS NULL THEN apps.seats_available ELSE excluded.seats_available END, \
           seats_assigned = CASE WHEN excluded.license <> 'online' THEN NULL \
             ELSE coalesce(excluded.seats_assigned, apps.seats_assigned) END, \
-          icon = coalesce(excluded.icon, apps.icon), updated_at = excluded.updated_at \
+          icon = coalesce(excluded.icon, apps.icon), missing_since = NULL, updated_at = excluded.updated_at \
         RETURNING {columns}";
     UPDATE = "UPDATE apps SET name = $2, publisher = $3, description = $4, license = $6, state = $7, product_id = $8, \
         sku_id = $9, package_family_name = $10, seats_total = $11, seats_assigned = $12, seats_available = $13, \
@@ -190,8 +206,13 @@ sql! {
           OR lower(package_family_name) LIKE lower($4) ESCAPE '\\' OR lower(product_id) LIKE lower($4) ESCAPE '\\') \
         ORDER BY id DESC LIMIT $2";
     AVAILABLE_FROM_STORE = "SELECT {columns} FROM apps WHERE source = 'store' AND state = 'available'";
-    MARK_REMOVED = "UPDATE apps SET state = 'removed', updated_at = $1 WHERE source = 'store' \
-        AND state = 'available' AND id NOT IN (SELECT given.id FROM {rows $2 id blob}) RETURNING id";
+    MISSING = "SELECT id, missing_since FROM apps WHERE missing_since IS NOT NULL";
+    NOTE_MISSING = "UPDATE apps SET missing_since = $1 WHERE missing_since IS NULL \
+        AND id IN (SELECT given.id FROM {rows $2 id blob})";
+    FORGET_MISSING = "UPDATE apps SET missing_since = NULL WHERE missing_since IS NOT NULL \
+        AND id NOT IN (SELECT given.id FROM {rows $1 id blob})";
+    MARK_REMOVED = "UPDATE apps SET state = 'removed', missing_since = NULL, updated_at = $1 WHERE source = 'store' \
+        AND state = 'available' AND id IN (SELECT given.id FROM {rows $2 id blob}) RETURNING id";
     SET_ICON = "UPDATE apps SET icon = $2, updated_at = $3 WHERE id = $1";
     SET_SEATS = "UPDATE apps SET seats_total = $2, seats_assigned = $3, seats_available = $4, updated_at = $5 \
         WHERE id = $1";

@@ -19,13 +19,15 @@ const SQLITE: &[Step] = steps!("sqlite":
     1 "0001_initial",
     2 "0002_retention",
     5 "0005_store_circuit",
-    6 "0006_interrupted_sessions"
+    6 "0006_interrupted_sessions",
+    8 "0008_missing_products"
 );
 const POSTGRES: &[Step] = steps!("postgres":
     1 "0001_initial",
     2 "0002_retention",
     5 "0005_store_circuit",
-    6 "0006_interrupted_sessions"
+    6 "0006_interrupted_sessions",
+    8 "0008_missing_products"
 );
 
 struct Step {

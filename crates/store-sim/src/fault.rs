@@ -66,6 +66,12 @@ pub enum Fault {
     ContinuationRepeated,
     /// A page without entries that is not the last.
     EmptyPage,
+    /// The list ends with this page, by a blank token, although there is more.
+    CutShort,
+    /// The entries of this page are left out; the token leads to the next one.
+    PageLost,
+    /// The list has no entry at all, and says so with status 200.
+    EmptyList,
     /// How the last page tells that it is the last. Every page counts, so this is best switched on for good.
     EndOfList(EndOfList),
 
@@ -205,7 +211,9 @@ impl Fault {
             Self::ContinuationExpired | Self::ContinuationRepeated => {
                 operation.is_paged() && target.continued
             }
-            Self::EmptyPage | Self::EndOfList(_) => operation.is_paged(),
+            Self::EmptyPage | Self::CutShort | Self::PageLost | Self::EmptyList | Self::EndOfList(_) => {
+                operation.is_paged()
+            }
             Self::AddressesLast(_) | Self::NoAddresses | Self::WrongHash | Self::WrongSize => {
                 matches!(operation, Operation::Packages | Operation::Package)
             }

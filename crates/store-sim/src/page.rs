@@ -81,6 +81,9 @@ pub(crate) fn cut<T>(
     let sent = list.call.parameter(CONTINUATION)?;
     let after = position(cursors, list, &walk, sent)?;
     entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+    if list.struck.has(&Fault::EmptyList) {
+        entries.clear();
+    }
     if let Some(after) = &after {
         entries.retain(|(key, _)| key > after);
     }
@@ -93,6 +96,7 @@ pub(crate) fn cut<T>(
     entries.truncate(size);
     let token = match sent {
         Some(sent) if list.struck.has(&Fault::ContinuationRepeated) => Some(json!(sent)),
+        _ if more && list.struck.has(&Fault::CutShort) => Some(json!(BLANK)),
         _ if more => {
             let cursor = Cursor {
                 walk,
@@ -107,6 +111,9 @@ pub(crate) fn cut<T>(
         }
         _ => end_of_list(list.struck),
     };
+    if list.struck.has(&Fault::PageLost) {
+        entries.clear();
+    }
     Ok(Page {
         entries: entries.into_iter().map(|(_, entry)| entry).collect(),
         token,
@@ -145,9 +152,10 @@ fn end_of_list(struck: &Struck) -> Option<Value> {
     struck.find(|fault| match fault {
         Fault::EndOfList(EndOfList::Null) => Some(Value::Null),
         Fault::EndOfList(EndOfList::Empty) => Some(json!("")),
-        Fault::EndOfList(EndOfList::Blank) => Some(json!("  ")),
+        Fault::EndOfList(EndOfList::Blank) => Some(json!(BLANK)),
         _ => None,
     })
 }
 
 const DEFAULT_SIZE: usize = 25;
+const BLANK: &str = "  ";

@@ -19,12 +19,15 @@ pub enum SyncError {
     /// The content network failed.
     #[error(transparent)]
     Download(#[from] DownloadError),
-    /// The whole inventory is gone at once, which is taken for a fault of the Store.
+    /// All or most of the inventory is gone at once, which is taken for a fault of the Store.
     #[error(
-        "the Store lists no product at all where {known} were known; nothing was removed. If they are really gone, \
-         remove them in the portal one after another, or disconnect the Store"
+        "the Store's inventory lists {missing} of {known} known products no more, which is taken for a fault of the \
+         Store; none of them was removed. If they are really gone there is nothing to do: a complete walk at least 12 \
+         hours later removes those that it misses too and that the Store disowns when asked for them one by one"
     )]
-    EmptyInventory {
+    GreatLoss {
+        /// Products that are missing and not removed.
+        missing: usize,
         /// Products of the catalogue.
         known: usize,
     },
@@ -85,7 +88,7 @@ impl SyncError {
             Self::Content(error) => !matches!(error, ContentError::Location(_)),
             Self::Database(error) => error.may_pass(),
             Self::Download(error) => error.is_transient(),
-            Self::EmptyInventory { .. }
+            Self::GreatLoss { .. }
             | Self::LeftAlone { .. }
             | Self::Unreadable {
                 source: PackageError::Io(_),

@@ -12,13 +12,15 @@
 //! [`SyncError::LeftAlone`] and ask nothing.
 //!
 //! No transaction is open while the network is asked. An outage takes nothing away: only a complete walk of the
-//! inventory can tell that a product is gone, and packages, licenses and ledger stay whatever the Store says.
+//! inventory can miss a product, which then has to be confirmed (`missing.rs`), and packages, licenses and ledger stay
+//! whatever the Store says.
 
 mod circuit;
 mod content;
 mod error;
 mod icon;
 mod license;
+mod missing;
 mod product;
 mod reconcile;
 mod report;

@@ -69,6 +69,14 @@ impl ProductFailure {
         }
     }
 
+    /// A walk that misses what may be there is worth repeating.
+    pub(crate) fn unlisted(key: &ProductKey, what: &str) -> Self {
+        Self {
+            transient: true,
+            ..Self::told(key, what)
+        }
+    }
+
     pub(crate) fn told(key: &ProductKey, error: &str) -> Self {
         Self {
             key: key.clone(),

@@ -1,6 +1,6 @@
 //! The walk of the inventory, from the status row at its start to the removals at its end.
 
-use crate::{Mode, StoreSync, SyncError, SyncReport, product::Outcome};
+use crate::{Mode, StoreSync, SyncError, SyncReport, missing::unlisted, product::Outcome};
 use futures_util::{StreamExt as _, stream};
 use qm_core::{
     Timestamp,
@@ -17,7 +17,7 @@ use std::{
 /// What a walk is about.
 struct Inventory {
     walk: Walk<InventoryEntry>,
-    /// Everything was listed: what is not in it is gone.
+    /// Everything was listed: what is not in it may be gone.
     complete: bool,
 }
 
@@ -26,7 +26,7 @@ type Known = HashMap<ProductKey, App>;
 
 impl StoreSync {
     /// Brings the catalogue in step with the Store. A product that cannot be read is reported and fails nothing else;
-    /// only a whole walk of the inventory removes products, and an outage removes none.
+    /// only a whole walk of the inventory removes products, once that is confirmed, and an outage removes none.
     pub async fn synchronize(&self, mode: Mode) -> Result<SyncReport, SyncError> {
         let result = self
             .guarded(Box::pin(async {
@@ -62,9 +62,6 @@ impl StoreSync {
         let mark = inventory.walk.began_at.unwrap_or(begun);
         let known = self.known().await?;
         let entries = &inventory.walk.items;
-        if inventory.complete && entries.is_empty() && known.len() >= MANY {
-            return Err(SyncError::EmptyInventory { known: known.len() });
-        }
         let mut report = SyncReport {
             products: entries.len(),
             unreadable: inventory.walk.skipped,
@@ -94,7 +91,12 @@ impl StoreSync {
         drop(outcomes);
         // An entry without a readable key might be any of the products that were not seen.
         let sure = inventory.complete && inventory.walk.skipped == 0;
-        self.compare(&mut report, &known, &seen, sure).await?;
+        compare(&mut report, &known, &seen);
+        if sure {
+            let missing = unlisted(known.values(), &seen);
+            self.settle_missing(&missing, known.len(), &mut outage, &mut report)
+                .await?;
+        }
         if mode == Mode::Reconcile {
             self.reconcile(&mut report, &seen, &mut outage).await?;
         }
@@ -138,44 +140,6 @@ impl StoreSync {
             .into_iter()
             .filter_map(|app| Some((key_of(&app)?.folded(), app)))
             .collect())
-    }
-
-    /// Reports what changed, and marks what is gone.
-    async fn compare(
-        &self,
-        report: &mut SyncReport,
-        known: &Known,
-        seen: &[App],
-        complete: bool,
-    ) -> Result<(), SyncError> {
-        let offered: Vec<&App> = seen
-            .iter()
-            .filter(|app| app.state == AppState::Available)
-            .collect();
-        let before = known.values().map(fingerprint).collect();
-        let after = offered.iter().map(|app| fingerprint(app)).collect();
-        let found = difference(&before, &after, complete);
-        let ids: BTreeMap<_, _> = known
-            .values()
-            .chain(seen)
-            .filter_map(|app| Some((catalogue_key(app)?, app.id)))
-            .collect();
-        let id = |key: &Key| ids.get(key).copied();
-        report.added = found.added.iter().filter_map(id).collect();
-        report.changed = found.changed.iter().filter_map(id).collect();
-        report.removed = seen
-            .iter()
-            .filter(|app| app.state == AppState::Removed)
-            .map(|app| app.id)
-            .collect();
-        if complete {
-            let keep: Vec<_> = offered.iter().map(|app| app.id).collect();
-            let now = self.clock.now();
-            let gone = run!(self.db, "store.removed", |tx| apps::mark_removed(tx, &keep, now)
-                .await)?;
-            report.removed.extend(gone);
-        }
-        Ok(())
     }
 
     async fn begin_status(&self) -> Result<(), SyncError> {
@@ -222,6 +186,24 @@ impl StoreSync {
         })
         .map_err(SyncError::Database)
     }
+}
+
+/// Reports what is new, what changed and what the Store shows as removed.
+fn compare(report: &mut SyncReport, known: &Known, seen: &[App]) {
+    let (offered, withdrawn): (Vec<&App>, Vec<&App>) =
+        seen.iter().partition(|app| app.state == AppState::Available);
+    let before = known.values().map(fingerprint).collect();
+    let after = offered.iter().map(|app| fingerprint(app)).collect();
+    let found = difference(&before, &after);
+    let ids: BTreeMap<_, _> = known
+        .values()
+        .chain(seen)
+        .filter_map(|app| Some((catalogue_key(app)?, app.id)))
+        .collect();
+    let id = |key: &Key| ids.get(key).copied();
+    report.added = found.added.iter().filter_map(id).collect();
+    report.changed = found.changed.iter().filter_map(id).collect();
+    report.removed = withdrawn.iter().map(|app| app.id).collect();
 }
 
 /// Failures one after another: a few products may be bad, many in a row are an outage.
@@ -293,5 +275,3 @@ const OVERLAP: Duration = Duration::from_mins(15);
 const AT_ONCE: usize = 2;
 /// Failures in a row that count as an outage.
 const OUTAGE: usize = 3;
-/// Products whose disappearance at once is taken for a fault.
-const MANY: usize = 5;

@@ -149,6 +149,33 @@ async fn apps_are_listed_updated_and_found_by_family() {
 }
 
 #[tokio::test]
+async fn what_walks_miss_keeps_the_time_of_the_first_one_until_it_is_there_again() {
+    on_both(async |db: &Db, make: &Make| {
+        let (one, other) = (
+            make.stored_app(db, "One").await,
+            make.stored_app(db, "Other").await,
+        );
+        write(db, async |tx| {
+            apps::note_missing(tx, &[one.id], at(1)).await.unwrap();
+            assert_eq!(apps::missing(tx).await.unwrap(), [(one.id, at(1))]);
+            apps::note_missing(tx, &[one.id, other.id], at(2)).await.unwrap();
+            let mut missing = apps::missing(tx).await.unwrap();
+            missing.sort_unstable();
+            assert_eq!(missing, [(one.id, at(1)), (other.id, at(2))]);
+            apps::upsert_store(tx, &one).await.unwrap();
+            assert_eq!(apps::missing(tx).await.unwrap(), [(other.id, at(2))]);
+            apps::note_missing(tx, &[], at(3)).await.unwrap();
+            assert_eq!(apps::missing(tx).await.unwrap(), []);
+            apps::note_missing(tx, &[one.id], at(4)).await.unwrap();
+            apps::mark_removed(tx, &[one.id], at(5)).await.unwrap();
+            assert_eq!(apps::missing(tx).await.unwrap(), []);
+        })
+        .await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn products_that_the_store_no_longer_lists_are_marked_removed() {
     on_both(async |db: &Db, make: &Make| {
         let (kept, gone) = (
@@ -158,18 +185,16 @@ async fn products_that_the_store_no_longer_lists_are_marked_removed() {
         let uploaded = upload(make, "Own");
         write(db, async |tx| {
             apps::insert(tx, &uploaded).await.unwrap();
-            assert_eq!(
-                apps::mark_removed(tx, &[kept.id], at(1)).await.unwrap(),
-                [gone.id]
-            );
-            assert_eq!(apps::mark_removed(tx, &[kept.id], at(2)).await.unwrap(), []);
+            let removed = apps::mark_removed(tx, &[gone.id, uploaded.id], at(1)).await;
+            assert_eq!(removed.unwrap(), [gone.id]);
+            assert_eq!(apps::mark_removed(tx, &[gone.id], at(2)).await.unwrap(), []);
             let found = apps::find(tx, gone.id).await.unwrap().unwrap();
             assert_eq!((found.state, found.updated_at), (AppState::Removed, at(1)));
             assert_eq!(
                 apps::available_from_store(tx).await.unwrap(),
                 std::slice::from_ref(&kept)
             );
-            assert_eq!(apps::mark_removed(tx, &[], at(3)).await.unwrap(), [kept.id]);
+            assert_eq!(apps::mark_removed(tx, &[], at(3)).await.unwrap(), []);
             assert_eq!(
                 apps::find(tx, uploaded.id).await.unwrap().unwrap().state,
                 AppState::Available

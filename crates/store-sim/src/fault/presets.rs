@@ -66,6 +66,9 @@ const PRESETS: &[(&str, Make)] = &[
     ("expired-continuation", || Fault::ContinuationExpired.into()),
     ("repeated-continuation", || Fault::ContinuationRepeated.always()),
     ("empty-page", || Fault::EmptyPage.into()),
+    ("cut-short", || Fault::CutShort.on(Operation::Inventory)),
+    ("lost-page", || Fault::PageLost.on(Operation::Inventory)),
+    ("empty-list", || Fault::EmptyList.on(Operation::Inventory)),
     ("blank-continuation", || {
         Fault::EndOfList(EndOfList::Blank).always()
     }),

@@ -272,25 +272,6 @@ async fn a_service_that_fails_product_after_product_is_an_outage() {
 }
 
 #[tokio::test]
-async fn an_inventory_that_is_empty_at_once_is_not_believed() {
-    let setup = Setup::with(SimConfig {
-        products: many(6),
-        ..SimConfig::default()
-    })
-    .await;
-    setup.full().await;
-    for product in setup.sim.products() {
-        setup.sim.set_ownership(&product.key, Ownership::NotOwned);
-    }
-    let error = setup.sync.synchronize(Mode::Full).await.unwrap_err();
-    assert!(matches!(error, SyncError::EmptyInventory { known: 6 }), "{error}");
-    assert_eq!(
-        setup.app(("9MANY0000003", "0010")).await.state,
-        AppState::Available
-    );
-}
-
-#[tokio::test]
 async fn packages_follow_the_store_and_uploads_stay() {
     let setup = Setup::new(5).await;
     setup.full().await;

@@ -3,6 +3,7 @@
 mod gone;
 mod licenses;
 mod listed;
+mod missing;
 mod packages;
 mod seats;
 mod shapes;
