@@ -112,6 +112,57 @@ async fn a_damaged_backup_and_a_folder_in_use_change_nothing() -> Result<()> {
     stage.strike().await
 }
 
+/// A text with a NUL is one that PostgreSQL refuses, in one of the last tables.
+#[tokio::test]
+async fn a_restore_that_fails_at_its_end_leaves_folder_and_database_to_the_next_one() -> Result<()> {
+    let Some(server) = test_support::postgres_url() else {
+        return Ok(());
+    };
+    let stage = qm_testkit::embedded_stage(0).await?;
+    let folder = tempfile::tempdir()?;
+    let backup = |name: &str| Backup {
+        file: folder.path().join(name),
+        config: stage.config(),
+    };
+    backup::create(&backup("good")).await?;
+    let spoil = "INSERT INTO settings VALUES ('spoilt', 'a' || char(0) || 'b')";
+    stage.database().execute_raw(spoil).await?;
+    backup::create(&backup("bad")).await?;
+    let (home, url) = (
+        folder.path().join("home"),
+        test_support::postgres_schema(&server).await,
+    );
+    for _ in 0..2 {
+        let error = restored(&backup("bad").file, home.clone(), Some(url.clone())).await;
+        let told = format!("{:#}", error.unwrap_err());
+        assert!(told.contains("restore again") && told.contains("table settings"), "{told}");
+    }
+    restored(&backup("good").file, home, Some(url)).await?;
+    stage.strike().await
+}
+
+#[tokio::test]
+async fn what_a_killed_restore_left_is_in_nobodys_way() -> Result<()> {
+    let stage = qm_testkit::embedded_stage(0).await?;
+    let folder = tempfile::tempdir()?;
+    let backup = Backup {
+        file: folder.path().join("a.backup"),
+        config: stage.config(),
+    };
+    backup::create(&backup).await?;
+    let home = folder.path().join("home");
+    let config = restored(&backup.file, home.clone(), None).await?.config;
+    // As it was a moment before the end.
+    fs::rename(&config, home.join("quartermaster.toml.restoring"))?;
+    fs::rename(
+        home.join("quartermaster.db"),
+        home.join("quartermaster.db.restoring"),
+    )?;
+    assert!(restored(&backup.file, home.clone(), None).await?.config.exists());
+    assert!(!home.join("quartermaster.db.restoring").exists());
+    stage.strike().await
+}
+
 /// The mode of a key file.
 fn private(stage: &Stage) -> Result<fs::Permissions> {
     Ok(fs::metadata(stage.config().with_file_name("keys").join("device-ca.key"))?.permissions())

@@ -12,10 +12,15 @@ use crate::{
 };
 use futures_util::TryStreamExt as _;
 use sqlx::{
-    AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _, SqliteConnection,
-    postgres::PgConnectOptions,
+    AssertSqlSafe, Connection as _, Executor as _, Postgres, Row as _, SqliteConnection,
+    Transaction,
+    postgres::{PgConnectOptions, PgPoolOptions},
 };
-use std::{io, path::Path, str::FromStr as _};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    str::FromStr as _,
+};
 
 /// Most tables, each after those it refers to.
 const TABLES: [&str; 23] = [
@@ -44,9 +49,10 @@ const TABLES: [&str; 23] = [
     "idempotency_keys",
 ];
 
+/// A connection of one's own in a transaction; what is not committed was never there.
 enum Link {
     Sqlite(SqliteConnection),
-    Postgres(PgConnection),
+    Postgres(Transaction<'static, Postgres>),
 }
 
 /// A column and the kind of its cells, in the engine's word.
@@ -67,7 +73,7 @@ impl Link {
         let sql = AssertSqlSafe(sql);
         match self {
             Self::Sqlite(connection) => connection.execute(sql).await.map(|_| ()),
-            Self::Postgres(connection) => connection.execute(sql).await.map(|_| ()),
+            Self::Postgres(transaction) => transaction.execute(sql).await.map(|_| ()),
         }
         .map_err(|error| DbError::from_driver("dump", error))
     }
@@ -80,7 +86,9 @@ impl Link {
             WHERE relnamespace = CAST(current_schema() AS regnamespace) AND relkind = 'r' ORDER BY 1";
         match self {
             Self::Sqlite(connection) => sqlx::query_scalar(sqlite).fetch_all(connection).await,
-            Self::Postgres(connection) => sqlx::query_scalar(postgres).fetch_all(connection).await,
+            Self::Postgres(transaction) => {
+                sqlx::query_scalar(postgres).fetch_all(&mut **transaction).await
+            }
         }
         .map_err(|error| DbError::from_driver("dump.tables", error))
     }
@@ -91,7 +99,10 @@ impl Link {
             WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped ORDER BY attnum";
         let found: Vec<(String, String)> = match self {
             Self::Sqlite(connection) => sqlx::query_as(sqlite).bind(table).fetch_all(connection).await,
-            Self::Postgres(connection) => sqlx::query_as(postgres).bind(table).fetch_all(connection).await,
+            Self::Postgres(transaction) => {
+                let query = sqlx::query_as(postgres).bind(table);
+                query.fetch_all(&mut **transaction).await
+            }
         }
         .map_err(|error| DbError::from_driver("dump.columns", error))?;
         let column = |(name, kind): (String, String)| Column {
@@ -104,7 +115,7 @@ impl Link {
     async fn close(self) -> Result<(), DbError> {
         match self {
             Self::Sqlite(connection) => connection.close().await,
-            Self::Postgres(connection) => connection.close().await,
+            Self::Postgres(transaction) => transaction.rollback().await,
         }
         .map_err(|error| DbError::from_driver("dump.close", error))
     }
@@ -121,14 +132,18 @@ impl Snapshot {
     pub async fn take(url: &str) -> Result<Self, DbError> {
         let mut link = match Address::parse(url)? {
             Address::Memory => return Err(DbError::BadUrl("a database in memory is in no other process")),
-            Address::File(path) => Link::Sqlite(open::existing_file(path).await?),
-            Address::Postgres => Link::Postgres(connect_postgres(url).await?),
+            Address::File(path) => {
+                let mut link = Link::Sqlite(open::existing_file(path).await?);
+                // The first read fixes what the transaction sees.
+                link.run("BEGIN".to_owned()).await?;
+                link
+            }
+            Address::Postgres => Link::Postgres(transaction(url, READING).await?),
         };
-        link.run(begin_reading(link.engine()).to_owned()).await?;
         let sql = "SELECT version FROM _sqlx_migrations ORDER BY version";
         let versions = match &mut link {
             Link::Sqlite(connection) => sqlx::query_scalar(sql).fetch_all(connection).await,
-            Link::Postgres(connection) => sqlx::query_scalar(sql).fetch_all(connection).await,
+            Link::Postgres(transaction) => sqlx::query_scalar(sql).fetch_all(&mut **transaction).await,
         }
         .map_err(|error| DbError::from_driver("dump.versions", error))?;
         migrations::check_known(&versions)?;
@@ -174,8 +189,8 @@ impl Snapshot {
                     count += 1;
                 }
             }
-            Link::Postgres(connection) => {
-                let mut rows = sqlx::query(sql).fetch(connection);
+            Link::Postgres(transaction) => {
+                let mut rows = sqlx::query(sql).fetch(&mut **transaction);
                 while let Some(row) = rows.try_next().await.map_err(failed)? {
                     each(row.try_get(0).map_err(failed)?)?;
                     count += 1;
@@ -202,43 +217,30 @@ pub enum DumpError {
     Output(#[from] io::Error),
 }
 
-/// A new database that is filled from a dump. Nothing of it is there until [`finish`](Self::finish).
+/// A new database that is filled from a dump. Nothing of it is there until [`finish`](Self::finish), whatever happens to
+/// this process: an embedded one is a file beside its place until then, the other a single transaction.
 pub struct Loader {
     link: Link,
-    url: String,
+    /// Where an embedded one will be.
+    place: Option<PathBuf>,
 }
 
 impl Loader {
     /// Makes a database as it was after these steps of the schema's history; there must be none.
     pub async fn begin(url: &str, versions: &[i64]) -> Result<Self, DbError> {
         migrations::check_known(versions)?;
-        let mut link = match Address::parse(url)? {
+        let (mut link, place) = match Address::parse(url)? {
             Address::Memory => return Err(DbError::BadUrl("a database in memory is gone with this process")),
             Address::File(path) if path.exists() => return Err(DbError::NotEmpty),
-            Address::File(path) => {
-                let mut connection = open::new_file(path).await?;
-                migrations::bring_sqlite_to(&mut connection, versions).await?;
-                Link::Sqlite(connection)
-            }
-            Address::Postgres => {
-                let mut link = Link::Postgres(connect_postgres(url).await?);
-                if !link.tables().await?.is_empty() {
-                    return Err(DbError::NotEmpty);
-                }
-                if let Link::Postgres(connection) = &mut link {
-                    migrations::bring_postgres_to(connection, versions).await?;
-                }
-                link
-            }
+            Address::File(path) => (new_file(path, versions).await?, Some(path.to_owned())),
+            Address::Postgres => (new_schema(url, versions).await?, None),
         };
-        link.run("BEGIN".to_owned()).await?;
         // What the steps themselves put in is in the dump as well.
         let there = link.tables().await?;
         for table in tables().filter(|table| there.iter().any(|name| name == table)) {
             link.run(format!("DELETE FROM {table}")).await?;
         }
-        let url = url.to_owned();
-        Ok(Self { link, url })
+        Ok(Self { link, place })
     }
 
     /// How the rows of a table are stored. `header` is the line of column names.
@@ -263,13 +265,55 @@ impl Loader {
         })
     }
 
-    /// Makes everything permanent and brings the schema up to date.
-    pub async fn finish(mut self) -> Result<(), DbError> {
-        self.link.run("COMMIT".to_owned()).await?;
-        self.link.close().await?;
-        crate::Db::connect(&self.url).await?.close().await;
-        Ok(())
+    /// Brings the schema up to date and makes everything permanent.
+    pub async fn finish(self) -> Result<(), DbError> {
+        let failed = |error| DbError::from_driver("load.finish", error);
+        match self.link {
+            Link::Sqlite(mut connection) => {
+                connection.execute("COMMIT").await.map_err(failed)?;
+                migrations::bring_sqlite_to(&mut connection, &migrations::known()).await?;
+                connection.close().await.map_err(failed)?;
+            }
+            Link::Postgres(mut transaction) => {
+                migrations::bring_postgres_to(&mut transaction, &migrations::known()).await?;
+                transaction.commit().await.map_err(failed)?;
+            }
+        }
+        match self.place {
+            Some(place) => std::fs::rename(unfinished(&place), &place).map_err(no_file),
+            None => Ok(()),
+        }
     }
+}
+
+/// A new file beside its place; what a killed process left there is nobody's.
+async fn new_file(place: &Path, versions: &[i64]) -> Result<Link, DbError> {
+    let path = unfinished(place);
+    remove_file(&path)?;
+    let mut connection = open::new_file(&path).await?;
+    migrations::bring_sqlite_to(&mut connection, versions).await?;
+    let mut link = Link::Sqlite(connection);
+    link.run("BEGIN".to_owned()).await?;
+    Ok(link)
+}
+
+/// The tables of a new database, in the transaction that will fill them.
+async fn new_schema(url: &str, versions: &[i64]) -> Result<Link, DbError> {
+    let mut link = Link::Postgres(transaction(url, "BEGIN").await?);
+    if !link.tables().await?.is_empty() {
+        return Err(DbError::NotEmpty);
+    }
+    if let Link::Postgres(transaction) = &mut link {
+        migrations::bring_postgres_to(transaction, versions).await?;
+    }
+    Ok(link)
+}
+
+/// Where an embedded database is while it is filled.
+fn unfinished(place: &Path) -> PathBuf {
+    let mut name = place.as_os_str().to_owned();
+    name.push(".restoring");
+    name.into()
 }
 
 /// Stores rows of one table.
@@ -284,7 +328,10 @@ impl TableLoader<'_> {
         let sql = AssertSqlSafe(self.insert.clone());
         match self.link {
             Link::Sqlite(connection) => sqlx::query(sql).bind(rows).execute(connection).await.map(|_| ()),
-            Link::Postgres(connection) => sqlx::query(sql).bind(rows).execute(connection).await.map(|_| ()),
+            Link::Postgres(transaction) => {
+                let query = sqlx::query(sql).bind(rows);
+                query.execute(&mut **transaction).await.map(|_| ())
+            }
         }
         .map_err(|error| DbError::from_driver("load", error))
     }
@@ -298,20 +345,15 @@ pub fn tables() -> impl Iterator<Item = &'static str> {
     TABLES.into_iter().chain(LATER)
 }
 
-const fn begin_reading(engine: Engine) -> &'static str {
-    match engine {
-        // The first read fixes what the transaction sees.
-        Engine::Sqlite => "BEGIN",
-        Engine::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-    }
-}
+const READING: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
-async fn connect_postgres(url: &str) -> Result<PgConnection, DbError> {
+/// A transaction on a connection of its own.
+async fn transaction(url: &str, begin: &'static str) -> Result<Transaction<'static, Postgres>, DbError> {
     let options = PgConnectOptions::from_str(url)
         .map_err(|_| DbError::BadUrl("a part of the postgres: address is malformed"))?;
-    PgConnection::connect_with(&options)
-        .await
-        .map_err(DbError::from_connecting)
+    let one = PgPoolOptions::new().max_connections(1).connect_with(options);
+    let pool = one.await.map_err(DbError::from_connecting)?;
+    pool.begin_with(begin).await.map_err(DbError::from_connecting)
 }
 
 /// One text cell for each row: the array of its cells.
@@ -368,21 +410,29 @@ fn writing(engine: Engine, table: &str, columns: &[Column]) -> String {
     )
 }
 
-/// Removes a database that was only half filled.
+/// Removes an embedded database that was only half filled.
 pub fn discard(url: &str) -> Result<(), DbError> {
-    if let Address::File(path) = Address::parse(url)? {
-        for suffix in ["", "-wal", "-shm"] {
-            let mut name = path.as_os_str().to_owned();
-            name.push(suffix);
-            match std::fs::remove_file(Path::new(&name)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(DbError::Unavailable(Outage::NoFile, sqlx::Error::Io(error)));
-                }
-                _ => {}
-            }
+    match Address::parse(url)? {
+        Address::File(place) => remove_file(&unfinished(place)),
+        Address::Memory | Address::Postgres => Ok(()),
+    }
+}
+
+/// With what the engine has put beside it.
+fn remove_file(path: &Path) -> Result<(), DbError> {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        match std::fs::remove_file(Path::new(&name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(no_file(error)),
+            _ => {}
         }
     }
     Ok(())
+}
+
+fn no_file(error: io::Error) -> DbError {
+    DbError::Unavailable(Outage::NoFile, sqlx::Error::Io(error))
 }
 
 #[cfg(test)]

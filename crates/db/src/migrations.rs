@@ -87,7 +87,7 @@ pub(crate) fn check_known(versions: &[i64]) -> Result<(), DbError> {
     }
 }
 
-#[cfg(test)]
+/// All steps.
 pub(crate) fn known() -> Vec<i64> {
     SQLITE.iter().map(|step| step.version).collect()
 }

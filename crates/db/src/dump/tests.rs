@@ -35,14 +35,18 @@ async fn lines(url: &str) -> Vec<(String, Vec<String>)> {
 }
 
 async fn load(url: &str, dump: &[(String, Vec<String>)]) {
-    let versions = migrations::known();
-    let mut loader = Loader::begin(url, &versions).await.unwrap();
+    filled(url, dump).await.unwrap().finish().await.unwrap();
+}
+
+/// A loader with all rows in it.
+async fn filled(url: &str, dump: &[(String, Vec<String>)]) -> Result<Loader, DbError> {
+    let mut loader = Loader::begin(url, &migrations::known()).await?;
     for (table, lines) in dump {
         let (header, rows) = lines.split_first().unwrap();
-        let mut table = loader.table(table, header).await.unwrap();
-        table.store(&format!("[{}]", rows.join(","))).await.unwrap();
+        let mut table = loader.table(table, header).await?;
+        table.store(&format!("[{}]", rows.join(","))).await?;
     }
-    loader.finish().await.unwrap();
+    Ok(loader)
 }
 
 /// As both engines would write them: without spaces, booleans as numbers, digits of bytes in capitals.
@@ -92,4 +96,73 @@ async fn what_is_loaded_is_what_was_dumped_from_one_engine_to_the_other_and_back
     assert_eq!(plain(second.clone()), plain(first.clone()));
     load(&file("third.db"), &second).await;
     assert_eq!(plain(lines(&file("third.db")).await), plain(first));
+}
+
+/// An empty file and, where there is a server, an empty schema.
+async fn new_places(folder: &Path) -> Vec<String> {
+    let mut places = vec![format!("sqlite:{}", folder.join("new.db").display())];
+    if let Some(server) = test_support::postgres_url() {
+        places.push(test_support::postgres_schema(&server).await);
+    }
+    places
+}
+
+/// A database with a setting, table by table.
+async fn small_dump(folder: &Path) -> Vec<(String, Vec<String>)> {
+    let url = format!("sqlite:{}", folder.join("old.db").display());
+    let db = crate::Db::connect(&url).await.unwrap();
+    db.execute_raw("INSERT INTO settings VALUES ('a', '1')")
+        .await
+        .unwrap();
+    db.close().await;
+    lines(&url).await
+}
+
+#[tokio::test]
+async fn a_load_that_fails_at_its_last_table_leaves_nothing_and_the_next_one_succeeds() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = small_dump(folder.path()).await;
+    let mut bad = good.clone();
+    let last = bad.iter_mut().rfind(|(_, lines)| lines.len() > 1).unwrap();
+    last.1.push("[null,null,null,null,null,null,null]".to_owned());
+    for url in new_places(folder.path()).await {
+        let failed = filled(&url, &bad).await.err().unwrap();
+        assert!(!matches!(failed, DbError::NotEmpty), "{failed}");
+        load(&url, &good).await;
+        assert_eq!(plain(lines(&url).await), plain(good.clone()));
+    }
+}
+
+#[tokio::test]
+async fn a_load_whose_process_was_killed_leaves_nothing_and_the_next_one_succeeds() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = small_dump(folder.path()).await;
+    for url in new_places(folder.path()).await {
+        let loader = filled(&url, &good).await.unwrap();
+        match loader.link {
+            // The file stays as a killed process leaves it.
+            Link::Sqlite(connection) => std::mem::forget(connection),
+            Link::Postgres(mut transaction) => {
+                let end = "SELECT pg_terminate_backend(pg_backend_pid())";
+                assert!(transaction.execute(end).await.is_err());
+            }
+        }
+        load(&url, &good).await;
+        assert_eq!(plain(lines(&url).await), plain(good.clone()));
+    }
+}
+
+#[tokio::test]
+async fn a_load_of_an_older_schema_ends_with_the_present_one() {
+    let folder = tempfile::tempdir().unwrap();
+    for url in new_places(folder.path()).await {
+        let mut loader = Loader::begin(&url, &[1, 2, 5]).await.unwrap();
+        let header = r#"["key","value"]"#;
+        let mut settings = loader.table("settings", header).await.unwrap();
+        settings.store(r#"[["a","1"]]"#).await.unwrap();
+        loader.finish().await.unwrap();
+        let snapshot = Snapshot::take(&url).await.unwrap();
+        assert_eq!(snapshot.versions(), migrations::known());
+        snapshot.close().await.unwrap();
+    }
 }

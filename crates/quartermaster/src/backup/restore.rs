@@ -65,13 +65,16 @@ pub async fn run(restore_from: &Restore) -> Result<()> {
 /// is removed.
 pub async fn restore(wanted: &Restore) -> Result<Restored> {
     let mut archive = Reader::open(&wanted.file)?;
+    clear_unfinished(&wanted.data_dir)?;
     refuse_existing(&wanted.data_dir)?;
     let mut made = Made::default();
     match fill(wanted, &mut archive, &mut made).await {
         Ok(restored) => Ok(restored),
         Err(error) => {
             made.undo();
-            Err(error.context("nothing was restored"))
+            Err(error.context(
+                "nothing was restored, and folder and database are as they were: mend this and restore again",
+            ))
         }
     }
 }
@@ -95,6 +98,22 @@ impl Made {
     }
 }
 
+/// Removes what a restore that was killed half-way left: it began with a mark, in a folder that had none of these files.
+fn clear_unfinished(folder: &Path) -> Result<()> {
+    let mark = folder.join(UNFINISHED);
+    if folder.join(CONFIGURATION).exists() || !mark.exists() {
+        return Ok(());
+    }
+    for path in files::places().map(|path| folder.join(path)).chain([mark]) {
+        if path.exists() {
+            fs::remove_file(&path).with_context(|| {
+                format!("{} was left by an unfinished restore; remove it", path.display())
+            })?;
+        }
+    }
+    Ok(())
+}
+
 fn refuse_existing(folder: &Path) -> Result<()> {
     for path in files::places().chain([CONFIGURATION]) {
         let path = folder.join(path);
@@ -112,21 +131,21 @@ async fn fill(wanted: &Restore, archive: &mut Reader, made: &mut Made) -> Result
     for folder in ["keys", "content", "tls"] {
         private_folder(&wanted.data_dir.join(folder))?;
     }
+    let text = String::from_utf8(archive.bytes(&files::entry(CONFIGURATION))?)?;
+    let text = files::moved(&text, wanted.database_url.as_deref())?;
+    // An installation is there once its configuration is.
+    let unfinished = wanted.data_dir.join(UNFINISHED);
+    write(&unfinished, text.into_bytes(), made)?;
     for path in files::places() {
         if archive.has(&files::entry(path)) {
             let bytes = archive.bytes(&files::entry(path))?;
             write(&wanted.data_dir.join(path), bytes, made)?;
         }
     }
-    let text = String::from_utf8(archive.bytes(&files::entry(CONFIGURATION))?)?;
-    let text = files::moved(&text, wanted.database_url.as_deref())?;
-    // An installation is there once its configuration is.
-    let unfinished = wanted.data_dir.join("quartermaster.toml.restoring");
-    let _ = fs::remove_file(&unfinished);
-    write(&unfinished, text.into_bytes(), made)?;
     let config = Config::load(&unfinished)?;
-    load(&config.database_url(), archive, made).await?;
+    let database = load(&config.database_url(), archive, made).await?;
     let (content, missing) = missing(&config, archive).await?;
+    database.finish().await.context(UNUSABLE)?;
     let place = wanted.data_dir.join(CONFIGURATION);
     fs::rename(&unfinished, &place).with_context(|| format!("cannot write {}", place.display()))?;
     Ok(Restored {
@@ -143,12 +162,11 @@ fn write(path: &Path, bytes: Vec<u8>, made: &mut Made) -> Result<()> {
     Ok(())
 }
 
-/// Fills the database, some hundred rows at a time.
-async fn load(url: &str, archive: &mut Reader, made: &mut Made) -> Result<()> {
-    let unusable = "cannot restore into the database (--database-url, or database.url of the backup)";
+/// Fills the database, some hundred rows at a time; nothing of it is there until it is finished.
+async fn load(url: &str, archive: &mut Reader, made: &mut Made) -> Result<Loader> {
     let mut loader = Loader::begin(url, &archive.manifest.schema)
         .await
-        .context(unusable)?;
+        .context(UNUSABLE)?;
     made.database = Some(url.to_owned());
     for table in dump::tables() {
         let entry = table_entry(table);
@@ -174,8 +192,12 @@ async fn load(url: &str, archive: &mut Reader, made: &mut Made) -> Result<()> {
                 .with_context(|| format!("table {table}"))?;
         }
     }
-    loader.finish().await.context(unusable)
+    Ok(loader)
 }
+
+/// The configuration until everything else is there.
+const UNFINISHED: &str = "quartermaster.toml.restoring";
+const UNUSABLE: &str = "cannot restore into the database (--database-url, or database.url of the backup)";
 
 /// Lines on their way into one statement.
 #[derive(Default)]
