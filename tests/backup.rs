@@ -135,7 +135,10 @@ async fn a_restore_that_fails_at_its_end_leaves_folder_and_database_to_the_next_
     for _ in 0..2 {
         let error = restored(&backup("bad").file, home.clone(), Some(url.clone())).await;
         let told = format!("{:#}", error.unwrap_err());
-        assert!(told.contains("restore again") && told.contains("table settings"), "{told}");
+        assert!(
+            told.contains("restore again") && told.contains("table settings"),
+            "{told}"
+        );
     }
     restored(&backup("good").file, home, Some(url)).await?;
     stage.strike().await

@@ -7,6 +7,7 @@ mod api_access;
 mod api_input;
 mod backup;
 mod certificates;
+mod commits;
 mod database_outage;
 mod device_input;
 mod devices_at_random;

@@ -12,8 +12,7 @@ use crate::{
 };
 use futures_util::TryStreamExt as _;
 use sqlx::{
-    AssertSqlSafe, Connection as _, Executor as _, Postgres, Row as _, SqliteConnection,
-    Transaction,
+    AssertSqlSafe, Connection as _, Executor as _, Postgres, Row as _, SqliteConnection, Transaction,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use std::{
@@ -86,9 +85,7 @@ impl Link {
             WHERE relnamespace = CAST(current_schema() AS regnamespace) AND relkind = 'r' ORDER BY 1";
         match self {
             Self::Sqlite(connection) => sqlx::query_scalar(sqlite).fetch_all(connection).await,
-            Self::Postgres(transaction) => {
-                sqlx::query_scalar(postgres).fetch_all(&mut **transaction).await
-            }
+            Self::Postgres(transaction) => sqlx::query_scalar(postgres).fetch_all(&mut **transaction).await,
         }
         .map_err(|error| DbError::from_driver("dump.tables", error))
     }

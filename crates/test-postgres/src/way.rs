@@ -4,7 +4,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 use tokio::{
@@ -25,14 +25,24 @@ pub enum Cut {
     Closed,
     /// Connections stay, but nothing comes through: the host has vanished.
     Silent,
-    /// A commit reaches the server; its answer and the connection are lost.
+    /// A commit reaches the server; its answer and the connection are lost. Then the way is open again.
     AtCommit,
+    /// The same with each commit, until the way is set otherwise.
+    AtEachCommit,
 }
 
 /// A listener that passes connections on to a server.
 pub struct Way {
     address: SocketAddr,
     cut: Arc<watch::Sender<Cut>>,
+    lost: Arc<AtomicUsize>,
+}
+
+/// What the connections of a way share.
+#[derive(Clone)]
+struct Shared {
+    cut: Arc<watch::Sender<Cut>>,
+    lost: Arc<AtomicUsize>,
 }
 
 impl Way {
@@ -40,9 +50,13 @@ impl Way {
     pub async fn to(port: u16) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let cut = Arc::new(watch::Sender::new(Cut::Open));
-        tokio::spawn(pass_on(listener, port, Arc::clone(&cut)));
-        Ok(Self { address, cut })
+        let shared = Shared {
+            cut: Arc::new(watch::Sender::new(Cut::Open)),
+            lost: Arc::default(),
+        };
+        tokio::spawn(pass_on(listener, port, shared.clone()));
+        let Shared { cut, lost } = shared;
+        Ok(Self { address, cut, lost })
     }
 
     /// Where clients reach the server by this way.
@@ -59,18 +73,23 @@ impl Way {
     pub fn cut(&self) -> Cut {
         *self.cut.borrow()
     }
+
+    /// How many commits lost their answer so far.
+    pub fn lost_commits(&self) -> usize {
+        self.lost.load(Ordering::SeqCst)
+    }
 }
 
-async fn pass_on(listener: TcpListener, port: u16, cut: Arc<watch::Sender<Cut>>) {
+async fn pass_on(listener: TcpListener, port: u16, shared: Shared) {
     while let Ok((client, _)) = listener.accept().await {
-        if *cut.borrow() != Cut::Closed {
-            tokio::spawn(connect(client, port, Arc::clone(&cut)));
+        if *shared.cut.borrow() != Cut::Closed {
+            tokio::spawn(connect(client, port, shared.clone()));
         }
     }
 }
 
 /// Ends as soon as either direction does.
-async fn connect(client: TcpStream, port: u16, cut: Arc<watch::Sender<Cut>>) {
+async fn connect(client: TcpStream, port: u16, shared: Shared) {
     let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await else {
         return;
     };
@@ -78,9 +97,9 @@ async fn connect(client: TcpStream, port: u16, cut: Arc<watch::Sender<Cut>>) {
     let (from_server, to_server) = server.into_split();
     let deaf = AtomicBool::new(false);
     tokio::select! {
-        () = requests(from_client, to_server, &cut, &deaf) => {}
-        () = replies(from_server, to_client, &cut, &deaf) => {}
-        () = closed(&cut) => {}
+        () = requests(from_client, to_server, &shared, &deaf) => {}
+        () = replies(from_server, to_client, &shared.cut, &deaf) => {}
+        () = closed(&shared.cut) => {}
     }
 }
 
@@ -92,13 +111,14 @@ async fn closed(cut: &watch::Sender<Cut>) {
 async fn requests(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
-    cut: &watch::Sender<Cut>,
+    Shared { cut, lost }: &Shared,
     deaf: &AtomicBool,
 ) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
         let bytes = &buffer[..length];
-        let at_commit = *cut.borrow() == Cut::AtCommit && is_commit(bytes);
+        let wanted = matches!(*cut.borrow(), Cut::AtCommit | Cut::AtEachCommit);
+        let at_commit = wanted && is_commit(bytes);
         if at_commit {
             deaf.store(true, Ordering::SeqCst);
         }
@@ -106,7 +126,14 @@ async fn requests(
             return;
         }
         if at_commit {
-            cut.send_replace(Cut::Open);
+            lost.fetch_add(1, Ordering::SeqCst);
+            cut.send_if_modified(|cut| {
+                let once = *cut == Cut::AtCommit;
+                if once {
+                    *cut = Cut::Open;
+                }
+                once
+            });
             // The server carries out what it was told, then closes: that ends the other direction.
             let _ = to.shutdown().await;
             return std::future::pending().await;

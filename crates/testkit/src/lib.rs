@@ -74,14 +74,19 @@ pub async fn stages_with(devices: u64, seats: u64, more: &str) -> Result<Vec<Sta
 
 /// A stage on a PostgreSQL server that the test has to itself.
 pub async fn stage_on(url: &str, devices: u64) -> Result<Stage> {
+    stage_on_with(url, devices, 0, "").await
+}
+
+/// The same, with seats and more lines of configuration.
+pub async fn stage_on_with(url: &str, devices: u64, seats: u64, more: &str) -> Result<Stage> {
     let options = Options {
         devices,
-        seats: 0,
+        seats,
         database: Some(url.to_owned()),
     };
     Ok(Stage {
         engine: "postgres",
-        scene: Scene::set(&options).await?,
+        scene: Scene::set_with(&options, more).await?,
     })
 }
 

@@ -7,7 +7,7 @@
 mod receive;
 mod reply;
 
-pub use receive::{Received, receive};
+pub use receive::{Received, receive, was_done_before};
 pub use reply::{Budget, Reply, TargetOrder, Work, reply};
 
 use crate::deployment::Answer;

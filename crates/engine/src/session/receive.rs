@@ -319,8 +319,8 @@ impl Receiver {
     }
 }
 
-/// The answer to a command that was carried out the first time, when only the answer was lost.
-fn was_done_before(verb: Verb, status: u16) -> bool {
+/// Whether this is the answer to a command that was carried out before, when that answer was lost or is still to come.
+pub fn was_done_before(verb: Verb, status: u16) -> bool {
     match verb {
         Verb::Add => StatusCode(status) == StatusCode::ALREADY_EXISTS,
         Verb::Delete => StatusCode(status) == StatusCode::NOT_FOUND,

@@ -4,7 +4,7 @@ use super::{Incoming, record::learn, unanswered::close};
 use crate::{Orchestrator, audit, materials::Catalogue};
 use qm_core::{
     CommandId, HResult, Sha256, TargetId, Timestamp,
-    command::{CommandResult, CommandState},
+    command::{CommandResult, CommandState, Verb},
     deployment::{Context, DeploymentState, Intent, Target, TargetState},
     device::{Device, DeviceState, EndReason, InstalledApp},
     job::JobKind,
@@ -17,7 +17,7 @@ use qm_db::{
 };
 use qm_engine::{
     deployment::{Answer, Change, moved, on_alert, on_answer, on_inventory},
-    session::{Fact, Purpose, Session, Step},
+    session::{Fact, Purpose, Session, Step, was_done_before},
 };
 use qm_syncml::StatusCode;
 
@@ -209,7 +209,7 @@ impl<'a> Visit<'a> {
         status: u16,
         results: &[CommandResult],
     ) -> Result<(), DbError> {
-        let state = if done {
+        let state = if done || done_by_another(tx, id, status).await? {
             CommandState::Done
         } else {
             CommandState::Failed
@@ -432,4 +432,17 @@ fn alert_parts(alert: &AppAlert) -> (Context, &str, HResult, bool) {
             result,
         } => (*context, family_name, *result, true),
     }
+}
+
+/// Whether another session sent the command as well and the device refuses it as done: sessions that overlap may be
+/// carried out in another order than they were begun in.
+async fn done_by_another(tx: &mut Tx, id: CommandId, status: u16) -> Result<bool, DbError> {
+    if ![Verb::Add, Verb::Delete]
+        .iter()
+        .any(|verb| was_done_before(*verb, status))
+    {
+        return Ok(false);
+    }
+    let command = commands::find(tx, id).await?;
+    Ok(command.is_some_and(|command| command.attempts > 1 && was_done_before(command.verb, status)))
 }

@@ -102,6 +102,38 @@ async fn sessions_that_overlap_finish_what_each_began() {
 }
 
 #[tokio::test]
+async fn what_another_session_did_first_counts_as_done_also_for_the_session_that_sent_it_first() {
+    for server in servers().await {
+        let (mut device, id) = settled(&server).await;
+        for (verb, code) in [("add", 418), ("delete", 404)] {
+            device.done.clear();
+            device.refuse.clear();
+            let edit = queue(&server, id, verb, "./Vendor/MSFT/WiFi/Profile/Guest").await;
+            device.session += 1;
+            let first = device.post(&server, &device.first(vec![])).await.unwrap();
+            device.session += 1;
+            let second = device.post(&server, &device.first(vec![])).await.unwrap();
+            let done = device.carry_out(&second).unwrap();
+            device.session -= 1;
+            device.refuse.push(("Guest", code));
+            let refused = device.carry_out(&first).unwrap();
+            assert_eq!(device.done.len(), 2, "both carry it: {:?}", device.done);
+            device.post(&server, &refused).await.unwrap();
+            let answered = command(&server, id, edit).await;
+            assert_eq!(
+                (answered.state, answered.status),
+                (CommandState::Done, Some(code.into())),
+                "{verb} on {}",
+                server.engine
+            );
+            device.session += 1;
+            device.post(&server, &done).await.unwrap();
+            assert_eq!(command(&server, id, edit).await, answered);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_command_that_breaks_every_session_off_holds_up_no_other_and_is_given_up() {
     for server in servers().await {
         let (mut device, id) = settled(&server).await;
