@@ -17,6 +17,7 @@ mod drive;
 mod fetch;
 mod figure;
 mod nginx;
+mod online;
 mod process;
 mod rest;
 mod rollout;
@@ -55,6 +56,8 @@ enum Bench {
     CheckIn,
     /// A deployment to 100,000 devices against a bare INSERT … SELECT.
     Rollout,
+    /// A deployment of an online-licensed app, with a seat for each user, against one of an uploaded app.
+    Online,
     /// Check-ins with 1,000 and with 100,000 devices, and during a deployment to all of them.
     Scale,
     /// The server at rest with 100,000 devices: memory, and time until it is ready.
@@ -114,6 +117,7 @@ async fn run(bench: Bench, effort: Effort) -> Result<Vec<Figure>> {
         Bench::Syncml => Ok(syncml::run(effort)),
         Bench::CheckIn => check_in::run(effort).await,
         Bench::Rollout => rollout::run(effort).await,
+        Bench::Online => online::run(effort).await,
         Bench::Scale => scale::run(effort).await,
         Bench::Rest => rest::run(effort).await,
         Bench::Content => content::run(effort).await,

@@ -18,7 +18,7 @@ pub async fn run(effort: Effort) -> Result<Vec<Figure>> {
     let server = installation.start().await?;
     installation.callers(1).await?;
     server.stop().await?;
-    seed::devices(&installation.config()?, effort.devices).await?;
+    seed::devices(&installation.config()?, effort.devices, seed::Users::One).await?;
     let (mut ready, mut resident, mut peak) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..effort.rounds.min(3) {
         let server = installation.start().await?;

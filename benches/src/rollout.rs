@@ -35,7 +35,7 @@ async fn on(engine: &str, database: Option<&str>, effort: Effort) -> Result<Figu
     let server = installation.start().await?;
     installation.callers(1).await?;
     server.stop().await?;
-    seed::devices(&installation.config()?, effort.devices).await?;
+    seed::devices(&installation.config()?, effort.devices, seed::Users::One).await?;
     let mut floor = Floor::open(&installation.config()?.database_url()).await?;
     let server = installation.start().await?;
     let api = installation.api().await?;
@@ -57,7 +57,7 @@ async fn on(engine: &str, database: Option<&str>, effort: Effort) -> Result<Figu
     Ok(Figure::ratio(what, &pairs, Goal::AtMost(3.0)).with(detail))
 }
 
-async fn upload(installation: &Installation, api: &Api) -> Result<App> {
+pub(crate) async fn upload(installation: &Installation, api: &Api) -> Result<App> {
     let spec = PackageSpec::app(
         "Bench.Rollout",
         PUBLISHER,
@@ -147,5 +147,5 @@ const BARE_POSTGRES: &str = "INSERT INTO bare (id, deployment_id, app_id, intent
     SELECT uuid_send(gen_random_uuid()), (SELECT id FROM deployments LIMIT 1), (SELECT id FROM apps LIMIT 1), \
       'required', 'user', id, upn, 'queued', TRUE, 0, FALSE, 1770000000000, 1770000000000 FROM devices";
 /// More would only make the tables longer.
-const MOST_ROUNDS: usize = 5;
+pub(crate) const MOST_ROUNDS: usize = 5;
 const PUBLISHER: &str = "CN=Harborline Tools Oy, O=Harborline Tools Oy, L=Tampere, C=FI";

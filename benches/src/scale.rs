@@ -59,7 +59,7 @@ impl Fleet {
         let server = installation.start().await?;
         let callers = installation.callers(CALLERS).await?;
         server.stop().await?;
-        seed::devices(&installation.config()?, devices).await?;
+        seed::devices(&installation.config()?, devices, seed::Users::One).await?;
         let server = installation.start().await?;
         Ok(Self {
             installation,
@@ -119,7 +119,58 @@ async fn rollout(fleet: &mut Fleet, effort: Effort) -> Result<Vec<Figure>> {
     let used = (fleet.server.reading().await? - start).cpu.saturating_sub(alone);
     fleet.callers = callers;
     let after = fleet.cost(effort).await?;
-    Ok(figures(&busy, &quiet, used, [before, after], (alone, took)))
+    let mut found = figures(&busy, &quiet, used, [before, after], (alone, took));
+    found.push(with_work(fleet, &api, took).await?);
+    Ok(found)
+}
+
+/// How long sessions take that have something to store, alone and while a deployment to all devices is stored: on SQLite
+/// they share one writer.
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+async fn with_work(fleet: &mut Fleet, api: &Api, took: Duration) -> Result<Figure> {
+    note("scale: check-ins with work during a deployment to all devices");
+    let plan = Plan {
+        rate: Some(CALLERS as f64 / took.as_secs_f64().max(0.1)),
+        time: took,
+        concurrency: NonZeroUsize::new(CALLERS).context("some")?,
+    };
+    let mut callers = std::mem::take(&mut fleet.callers);
+    queue_work(api).await?;
+    let quiet = paced(&mut callers, &fleet.server, plan).await?;
+    queue_work(api).await?;
+    let (busy, deployed) = tokio::join!(
+        paced(&mut callers, &fleet.server, plan),
+        fleet.deploy(api, "Bench.Third")
+    );
+    deployed?;
+    fleet.callers = callers;
+    let busy = busy?.outcome.latency;
+    let quiet = quiet.outcome.latency;
+    let millis = |micros: u64| micros as f64 / 1e3;
+    let detail = format!(
+        "p50/p99/max {:.0}/{:.0}/{:.0} ms against {:.0}/{:.0}/{:.0} ms",
+        millis(busy.p50),
+        millis(busy.p99),
+        millis(busy.max),
+        millis(quiet.p50),
+        millis(quiet.p99),
+        millis(quiet.max)
+    );
+    let what = "longest check-in with work during a deployment to all";
+    Ok(Figure::of(what, &[millis(busy.max)], " ms", Goal::None).with(detail))
+}
+
+/// Something to read from each device that calls in.
+async fn queue_work(api: &Api) -> Result<()> {
+    let path = "/devices?limit=500&upn=bench@quartermaster.example";
+    let found: serde_json::Value = api.call(http::Method::GET, path, None).await?;
+    for device in found["items"].as_array().into_iter().flatten() {
+        let path = format!("/devices/{}/commands", device["id"].as_str().unwrap_or_default());
+        let body = serde_json::json!({ "verb": "get", "uri": "./DevDetail/SwV" });
+        api.call::<serde_json::Value>(http::Method::POST, &path, Some(body))
+            .await?;
+    }
+    Ok(())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]

@@ -8,8 +8,18 @@ use quartermaster::config::Config;
 /// The user of seeded devices.
 pub const UPN: &str = "fleet@quartermaster.example";
 
-/// Adds devices like the one that enrolled last, each with a certificate. The server must not be running.
-pub async fn devices(config: &Config, count: u64) -> Result<()> {
+/// Whose the devices are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Users {
+    /// All of [`UPN`].
+    One,
+    /// Each of a user of its own.
+    Each,
+}
+
+/// Adds devices like the one that enrolled last, each with a certificate; their ids. The server must not be running.
+pub async fn devices(config: &Config, count: u64, users: Users) -> Result<Vec<DeviceId>> {
+    let mut ids = Vec::new();
     let db = Db::connect(&config.database_url()).await?;
     let (device, certificate) = {
         let mut conn = db.read().await?;
@@ -21,9 +31,14 @@ pub async fn devices(config: &Config, count: u64) -> Result<()> {
     let (clock, rng) = (Clock::system(), Rng::system());
     for begun in (0..count).step_by(AT_ONCE) {
         let mut tx = db.begin("bench.seed").await?;
-        for _ in begun..count.min(begun + AT_ONCE as u64) {
+        for number in begun..count.min(begun + AT_ONCE as u64) {
             let id = DeviceId::new(clock.now(), &rng);
-            devices::insert(&mut tx, &like(&device, id, &rng)).await?;
+            let mut device = like(&device, id, &rng);
+            if users == Users::Each {
+                device.upn = format!("user{number}@quartermaster.example");
+            }
+            devices::insert(&mut tx, &device).await?;
+            ids.push(id);
             let mut certificate = certificate.clone();
             certificate.device_id = id;
             certificate.fingerprint = Sha256(rng.bytes());
@@ -33,7 +48,7 @@ pub async fn devices(config: &Config, count: u64) -> Result<()> {
         tx.commit().await?;
     }
     db.close().await;
-    Ok(())
+    Ok(ids)
 }
 
 fn like(device: &Device, id: DeviceId, rng: &Rng) -> Device {
