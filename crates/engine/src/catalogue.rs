@@ -57,16 +57,16 @@ pub enum Verdict {
 /// Judges a product that a complete walk did not list. `since` is when a walk first missed it, `great` whether this walk
 /// [lost too much](is_great_loss) to be believed at once.
 pub fn judge(asked: Asked, since: Option<Timestamp>, great: bool, now: Timestamp) -> Verdict {
-    let confirmed = missing_for_long(since, now);
     match (asked, great) {
-        (Asked::Offered, _) => Verdict::Keep,
         (Asked::Gone, false) => Verdict::Remove,
-        (Asked::Gone, true) | (Asked::Unsaid, false) if confirmed => Verdict::Remove,
+        (_, false) if since.is_some() => Verdict::Remove,
+        (Asked::Gone, true) if missing_for_long(since, now) => Verdict::Remove,
+        (Asked::Offered, true) => Verdict::Keep,
         _ => Verdict::Suspect,
     }
 }
 
-/// Whether a walk that misses the product again counts as the second one.
+/// Whether a walk that misses much again counts as the second one.
 pub fn missing_for_long(since: Option<Timestamp>, now: Timestamp) -> bool {
     since.is_some_and(|since| now.since(since) >= SECOND_WALK)
 }
@@ -118,8 +118,8 @@ mod tests {
         // A few missing: first walk, another one soon, a later one; the same with a great loss.
         let table = [
             (Gone, [Remove, Remove, Remove], [Suspect, Suspect, Remove]),
-            (Unsaid, [Suspect, Suspect, Remove], [Suspect, Suspect, Suspect]),
-            (Offered, [Keep, Keep, Keep], [Keep, Keep, Keep]),
+            (Unsaid, [Suspect, Remove, Remove], [Suspect, Suspect, Suspect]),
+            (Offered, [Suspect, Remove, Remove], [Keep, Keep, Keep]),
         ];
         for (asked, few, many) in table {
             let verdicts = |great| [first, soon, later].map(|since| judge(asked, since, great, now));
@@ -147,7 +147,7 @@ mod tests {
     }
 
     proptest! {
-        /// More missing never makes a loss smaller, and what the Store offers or what one walk missed stays.
+        /// More missing never makes a loss smaller, and what the Store offers or what walks of one day missed stays.
         #[test]
         fn a_single_walk_never_empties_a_catalogue(
             known in 2..5000_usize,

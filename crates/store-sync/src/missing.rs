@@ -121,5 +121,5 @@ pub(crate) fn unlisted<'a>(known: impl Iterator<Item = &'a App>, seen: &[App]) -
 
 const LISTED_ALONE: &str = "the inventory did not list it, but the Store offers it when asked for it alone; it stays in \
      the catalogue";
-const NOT_CONFIRMED: &str = "the inventory did not list it, and nothing confirms that it is gone; it stays in the \
-     catalogue until a complete walk at least 12 hours later misses it again";
+const NOT_CONFIRMED: &str = "the inventory did not list it, and that it is gone is not confirmed; it stays in the catalogue \
+     until the next complete walk misses it too";

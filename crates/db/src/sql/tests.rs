@@ -170,7 +170,8 @@ const HARMLESS_SCANS: &[&str] = &[
 /// Statements that are meant to look at a small table, at a small index, or now and then at all devices.
 const WHOLE_TABLE: &[&str] = &[
     "apps::AVAILABLE_FROM_STORE: SCAN apps",
-    "apps::MARK_REMOVED: SCAN apps",
+    "apps::FORGET_MISSING: SCAN apps",
+    "apps::MISSING: SCAN apps",
     "devices::COUNTS: SCAN devices",
     "seats::APPS_WITH_WORK: SCAN seats USING COVERING INDEX seats_assigning",
     "seats::APPS_WITH_WORK: SCAN seats USING COVERING INDEX seats_reclaiming",
