@@ -56,7 +56,8 @@ pub async fn insert_selected(
 }
 
 /// Claims a seat for the user of each target of a deployment that waits for one: one seat for each user, one reason for
-/// each target.
+/// each target. Each seat is looked up for its target: a database that has no statistics of rows this new would compare
+/// every target with every seat.
 pub async fn claim_seats(
     tx: &mut Tx,
     deployment: &Deployment,
@@ -93,17 +94,22 @@ sql! {
         FROM (SELECT t.upn, row_number() OVER (ORDER BY t.upn) AS place FROM targets t \
           WHERE t.deployment_id = $1 AND t.state = 'awaiting_seat' GROUP BY t.upn) AS waiting WHERE TRUE \
         ON CONFLICT (app_id, upn) DO NOTHING";
-    LOCK_CLAIMED = "SELECT count(*) AS n FROM (SELECT s.id FROM seats s WHERE s.app_id = $2 AND s.upn IN \
-        (SELECT t.upn FROM targets t WHERE t.deployment_id = $1 AND t.state = 'awaiting_seat') \
-        ORDER BY s.id {for_update}) AS claimed";
-    REVIVE_CLAIMED = "UPDATE seats SET \
+    LOCK_CLAIMED = "WITH claimed AS MATERIALIZED (SELECT t.id AS target_id, \
+          (SELECT s.id FROM seats s WHERE s.app_id = $2 AND s.upn = t.upn) AS seat_id \
+          FROM targets t WHERE t.deployment_id = $1 AND t.state = 'awaiting_seat') \
+        SELECT count(*) AS n FROM (SELECT s.id FROM seats s WHERE s.id IN (SELECT seat_id FROM claimed) \
+        ORDER BY s.id {for_update}) AS chosen";
+    REVIVE_CLAIMED = "WITH claimed AS MATERIALIZED (SELECT t.id AS target_id, \
+          (SELECT s.id FROM seats s WHERE s.app_id = $2 AND s.upn = t.upn) AS seat_id \
+          FROM targets t WHERE t.deployment_id = $1 AND t.state = 'awaiting_seat') \
+        UPDATE seats SET \
           state = CASE WHEN state IN ('assigned', 'assigning') THEN state ELSE $3 END, \
           attempts = CASE WHEN state IN ('assigned', 'assigning', 'reclaiming') THEN attempts ELSE 0 END, \
           since = CASE WHEN state IN ('assigned', 'assigning') THEN since ELSE $5 END, reason = $4 \
-        WHERE app_id = $2 AND upn IN \
-          (SELECT t.upn FROM targets t WHERE t.deployment_id = $1 AND t.state = 'awaiting_seat') \
-          AND (reason <> $4 OR state NOT IN ('assigned', 'assigning'))";
-    ADD_REASONS = "INSERT INTO seat_reasons (seat_id, target_id) SELECT s.id, t.id FROM targets t \
-        JOIN seats s ON s.app_id = $2 AND s.upn = t.upn \
-        WHERE t.deployment_id = $1 AND t.state = 'awaiting_seat' ON CONFLICT (seat_id, target_id) DO NOTHING";
+        WHERE id IN (SELECT seat_id FROM claimed) AND (reason <> $4 OR state NOT IN ('assigned', 'assigning'))";
+    ADD_REASONS = "WITH claimed AS MATERIALIZED (SELECT t.id AS target_id, \
+          (SELECT s.id FROM seats s WHERE s.app_id = $2 AND s.upn = t.upn) AS seat_id \
+          FROM targets t WHERE t.deployment_id = $1 AND t.state = 'awaiting_seat') \
+        INSERT INTO seat_reasons (seat_id, target_id) SELECT seat_id, target_id FROM claimed \
+        WHERE TRUE ON CONFLICT (seat_id, target_id) DO NOTHING";
 }
