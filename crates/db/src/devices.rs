@@ -200,6 +200,15 @@ pub async fn expire_provisional(
         .await
 }
 
+/// Devices that ended after `since` and have live targets all the same: of deployments that were created while they left.
+pub async fn ended_with_live_targets(
+    conn: &mut Conn,
+    since: Timestamp,
+    limit: u32,
+) -> Result<Vec<Device>, DbError> {
+    conn.all(&ENDED_WITH_LIVE_TARGETS, params![since, limit], read).await
+}
+
 /// Notes when devices were last seen, all in one statement; an earlier time never replaces a later one.
 pub async fn touch(tx: &mut Tx, seen: &[(DeviceId, Timestamp)]) -> Result<(), DbError> {
     // PostgreSQL would take any one of several rows for the same device.
@@ -293,6 +302,8 @@ sql! {
         (SELECT 1 FROM targets t WHERE t.device_id = d.id \
           AND (t.open OR EXISTS (SELECT 1 FROM seat_reasons r WHERE r.target_id = t.id))) \
         ORDER BY d.ended_at LIMIT $2";
+    ENDED_WITH_LIVE_TARGETS = "SELECT {columns d} FROM devices d WHERE d.ended_at > $1 AND d.state = 'ended' \
+        AND EXISTS (SELECT 1 FROM targets t WHERE t.device_id = d.id AND t.open) ORDER BY d.ended_at LIMIT $2";
     DELETE_ENDED = "DELETE FROM devices WHERE id IN (SELECT given.id FROM {rows $1 id blob}) AND state = 'ended' \
         AND NOT EXISTS (SELECT 1 FROM targets t WHERE t.device_id = devices.id)";
     EXPIRE_PROVISIONAL = "UPDATE devices SET state = 'ended', end_reason = 'expired', ended_at = $2 \

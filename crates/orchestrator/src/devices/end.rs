@@ -30,12 +30,18 @@ impl Orchestrator {
         certificates::revoke_for_device(tx, device.id).await?;
         commands::cancel_for_device(tx, device.id, now).await?;
         sessions::delete_for_device(tx, device.id).await?;
-        cancel_targets(tx, device, now).await?;
+        let work = self.let_go(tx, device, now).await?;
         if matches!(reason, EndReason::Superseded | EndReason::Expired) {
             // Nobody asked for it: no caller notes it.
             let detail = json!({ "reason": reason });
             audit::record_system(tx, now, &self.rng, "device.leave", device.id, detail).await?;
         }
+        Ok(work)
+    }
+
+    /// Cancels the targets of a device that has left and gives back the seats that only it needed; whether there were any.
+    pub(crate) async fn let_go(&self, tx: &mut Tx, device: &Device, now: Timestamp) -> Result<bool, DbError> {
+        cancel_targets(tx, device, now).await?;
         release_seats(tx, device, now, &self.rng).await
     }
 }

@@ -27,6 +27,7 @@ impl Orchestrator {
         self.measure_circuit().await?;
         self.enqueue_waiting().await?;
         self.close_overdue(now).await?;
+        self.close_left_behind(now).await?;
         self.close_sessions(now).await?;
         self.expire(now).await?;
         self.retain(now).await?;
@@ -132,6 +133,16 @@ impl Orchestrator {
             self.move_targets(tx, &given_up.collect::<Vec<_>>(), now)
                 .await
                 .map(|_| ())
+        })
+    }
+
+    /// PostgreSQL lets a device leave while a deployment to it is being created, neither of which sees the other.
+    async fn close_left_behind(&self, now: Timestamp) -> Result<(), DbError> {
+        run!(self.db, "target.left_behind", |tx| {
+            for device in devices::ended_with_live_targets(tx, now - DAY, BATCH).await? {
+                self.let_go(tx, &device, now).await?;
+            }
+            Ok::<_, DbError>(())
         })
     }
 

@@ -4,7 +4,10 @@ use crate::admin::server::{Server, servers};
 use futures_util::future::join_all;
 use qm_core::{
     AppId, DeviceId,
+    app::LicenseKind,
     deployment::{Context, Intent, Target, TargetState},
+    device::EndReason,
+    seat::SeatState,
 };
 use qm_orchestrator::deployments::{Control, Request};
 use std::time::Duration;
@@ -117,5 +120,36 @@ async fn a_target_that_its_device_moves_meanwhile_is_cancelled_all_the_same() {
             .unwrap();
         assert_eq!(cancelled.counts[&TargetState::Cancelled], 1, "{}", server.engine);
         assert_eq!(live(&server, app.id, &[device.id]).await, [0]);
+    }
+}
+
+/// On PostgreSQL neither sees the other; SQLite lets one wait for the other, and this is what it would look like.
+#[tokio::test]
+async fn what_is_deployed_to_a_device_while_it_leaves_is_cancelled_by_the_clock() {
+    for server in servers().await {
+        let app = server.app("Notes", LicenseKind::Online).await;
+        let device = server.device("PC-1", "mara@fabrik.example").await;
+        let target = server
+            .deployed(&app, &[(&device, TargetState::AwaitingSeat)])
+            .await
+            .remove(0);
+        let seat = server
+            .seat(&app, "mara@fabrik.example", SeatState::Assigning, &[&target])
+            .await;
+        let mut tx = server.db.begin("test").await.unwrap();
+        qm_db::devices::end(&mut tx, device.id, EndReason::User, server.clock.now())
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+
+        server.orchestrator.run_schedule().await.unwrap();
+
+        let mut conn = server.db.read().await.unwrap();
+        let target = qm_db::targets::find(&mut conn, target.id).await.unwrap().unwrap();
+        assert_eq!(target.state, TargetState::Cancelled, "{}", server.engine);
+        assert_eq!(target.error.unwrap().code, "device_unenrolled");
+        drop(conn);
+        assert_eq!(server.seat_state(seat).await.0, SeatState::Reclaiming);
+        assert!(server.has_seats_job(&app).await);
     }
 }
