@@ -113,15 +113,47 @@ pub fn decode_segment(segment: &str) -> String {
 
 /// Whether two texts name the same node, however they are spelled.
 pub(crate) fn same_node(a: &str, b: &str) -> bool {
-    let (mut left, mut right) = (node_names(a), node_names(b));
-    scope_of(a) == scope_of(b)
-        && loop {
+    Node::named(a).is(Node::named(b))
+}
+
+/// A node as some text names it, taken apart once to be compared with others.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Node<'a> {
+    scope: Scope,
+    /// Without `./`, scope name and query.
+    path: &'a str,
+    encoded: bool,
+}
+
+impl<'a> Node<'a> {
+    pub(crate) fn named(uri: &'a str) -> Self {
+        let path = path_of(uri);
+        let (first, rest) = path.split_once('/').unwrap_or((path, ""));
+        let (scope, path) = match first {
+            _ if first.eq_ignore_ascii_case("User") => (Scope::User, rest),
+            _ if first.eq_ignore_ascii_case("Device") => (Scope::Device, rest),
+            _ => (Scope::Device, path),
+        };
+        let encoded = path.contains('%');
+        Self { scope, path, encoded }
+    }
+
+    pub(crate) fn is(self, other: Self) -> bool {
+        self.scope == other.scope
+            && (self.path.eq_ignore_ascii_case(other.path)
+                || (self.encoded || other.encoded) && self.has_names_of(other))
+    }
+
+    fn has_names_of(self, other: Self) -> bool {
+        let (mut left, mut right) = (self.path.split('/'), other.path.split('/'));
+        loop {
             match (left.next(), right.next()) {
                 (None, None) => break true,
-                (Some(x), Some(y)) if x.eq_ignore_ascii_case(&y) => {}
+                (Some(x), Some(y)) if decoded(x).eq_ignore_ascii_case(&decoded(y)) => {}
                 _ => break false,
             }
         }
+    }
 }
 
 /// The decoded names of any text in LocURI form, without `.`, scope prefix and query.
@@ -140,8 +172,12 @@ pub(crate) fn scope_of(uri: &str) -> Scope {
 }
 
 fn raw_segments(uri: &str) -> impl Iterator<Item = &str> {
+    path_of(uri).split('/')
+}
+
+fn path_of(uri: &str) -> &str {
     let path = split_query(uri.trim()).0;
-    path.strip_prefix("./").unwrap_or(path).split('/')
+    path.strip_prefix("./").unwrap_or(path)
 }
 
 fn split_query(uri: &str) -> (&str, Option<&str>) {
@@ -251,6 +287,16 @@ mod tests {
         fn any_name_survives_as_a_segment(name in ".{1,40}") {
             let uri = LocUri::parse(&format!("./Vendor/{}/Status", encode_segment(&name))).unwrap();
             prop_assert_eq!(decode_segment(uri.segments().nth(1).unwrap()), name);
+        }
+
+        #[test]
+        fn two_texts_name_one_node_where_scope_and_names_agree(
+            a in "\\./((User|device)/)?(a|B|%61|%2F){1,3}(/(b|%62|ü|)){0,2}",
+            b in "\\./((user|Device)/)?(A|b|%41|%2f){1,3}(/(B|%42|ü|)){0,2}(\\?list=StructData)?",
+        ) {
+            let names = |uri| node_names(uri).map(|name| name.to_ascii_lowercase()).collect::<Vec<_>>();
+            let agree = scope_of(&a) == scope_of(&b) && names(&a) == names(&b);
+            prop_assert_eq!(same_node(&a, &b), agree);
         }
 
         #[test]

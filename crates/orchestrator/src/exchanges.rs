@@ -68,7 +68,7 @@ fn mask_results(results: &mut Results) {
 }
 
 fn mask_status(status: &mut Status) {
-    status.challenge.iter_mut().for_each(mask_meta);
+    status.challenge.as_deref_mut().into_iter().for_each(mask_meta);
     status.items.iter_mut().for_each(mask_item);
 }
 
@@ -198,7 +198,7 @@ mod tests {
             data: "gorse2".to_owned(),
         };
         let status = Status {
-            challenge: Some(meta.clone()),
+            challenge: Some(Box::new(meta.clone())),
             cmd_id: "1".to_owned(),
             ..Status::default()
         };

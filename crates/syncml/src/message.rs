@@ -244,8 +244,8 @@ pub struct Status {
     pub target_refs: Vec<String>,
     /// `SourceRef`s.
     pub source_refs: Vec<String>,
-    /// `Chal`.
-    pub challenge: Option<Meta>,
+    /// `Chal`. In a box: it is rare, and every status would carry its size about.
+    pub challenge: Option<Box<Meta>>,
     /// `Data`.
     pub code: StatusCode,
     /// `msft:originalerror`: the HRESULT of what failed, as text.

@@ -207,7 +207,7 @@ impl<'a, S: Source<'a>> Reader<'_, S> {
                 Tag::Cmd => status.cmd = self.word()?,
                 Tag::TargetRef => status.target_refs.push(self.reference()?),
                 Tag::SourceRef => status.source_refs.push(self.reference()?),
-                Tag::Chal => status.challenge = Some(self.challenge()?),
+                Tag::Chal => status.challenge = Some(Box::new(self.challenge()?)),
                 Tag::Data => {
                     status.original_error = self.source.original_error()?;
                     status.code = StatusCode(self.number(tag)?.unwrap_or_default());

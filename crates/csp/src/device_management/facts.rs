@@ -1,8 +1,8 @@
 //! Values of the device inventory, by the node they came from.
 
-use crate::locuri::same_node;
+use crate::locuri::Node;
 use qm_core::{Architecture, Version};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 /// What a device has told about itself; absent until it was read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -32,9 +32,10 @@ pub fn read_inventory_item(uri: &str, data: &str, facts: &mut DeviceFacts) {
     if value.is_empty() || value.len() > MAX_VALUE || uri.len() > MAX_VALUE {
         return;
     }
-    let known = KNOWN
+    let named = Node::named(uri);
+    let known = NODES
         .iter()
-        .find(|(node, _)| same_node(node, uri))
+        .find(|(node, _)| node.is(named))
         .map(|(_, fact)| *fact);
     if known.is_some_and(|fact| facts.set(fact, value)) {
         return;
@@ -96,6 +97,9 @@ const KNOWN: &[(&str, Fact)] = &[
         Fact::MaxSyncVersion,
     ),
 ];
+
+static NODES: LazyLock<Vec<(Node<'static>, Fact)>> =
+    LazyLock::new(|| KNOWN.iter().map(|(uri, fact)| (Node::named(uri), *fact)).collect());
 
 /// Bytes of one value.
 const MAX_VALUE: usize = 8 * 1024;

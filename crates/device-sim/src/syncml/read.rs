@@ -93,7 +93,7 @@ fn status(element: &Element, watch: &mut Watch) -> Status {
         cmd: text(element, "Cmd"),
         target_refs: refs("TargetRef"),
         source_refs: refs("SourceRef"),
-        challenge: element.child("Chal").map(meta),
+        challenge: element.child("Chal").map(|chal| Box::new(meta(chal))),
         code: StatusCode(u16::try_from(number(element, "Data", watch)).unwrap_or_default()),
         original_error: None,
         items: items(element),

@@ -34,10 +34,13 @@ const MAX_OBJECT: u64 = 16 * 1024 * 1024;
 
 /// Takes one message of the device. `session` is the state after the last reply; a default one for `MsgID` 1.
 pub fn receive(session: Session, message: &Message) -> Received {
+    // In one piece: statuses are large, and growing step by step costs more than all else here.
+    let mut statuses = Vec::with_capacity(message.body.len() + 1);
+    statuses.push(status(message, "0", "SyncHdr", StatusCode::OK));
     let mut receiver = Receiver {
         session,
         facts: Vec::new(),
-        statuses: vec![status(message, "0", "SyncHdr", StatusCode::OK)],
+        statuses,
         alert: None,
         may_command: message.last,
     };

@@ -139,7 +139,7 @@ impl Writer {
             session,
             msg_id,
             last_id: 0,
-            body: Vec::new(),
+            body: Vec::with_capacity(statuses.len() + 1),
             told: Vec::new(),
             bytes: 0,
             closed: false,

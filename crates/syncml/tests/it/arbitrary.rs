@@ -103,7 +103,7 @@ fn status() -> impl Strategy<Value = Status> {
             cmd,
             target_refs,
             source_refs,
-            challenge,
+            challenge: challenge.map(Box::new),
             code,
             original_error,
             items,

@@ -216,7 +216,7 @@ fn a_challenge() {
         ..Meta::format("b64")
     };
     let status = Status {
-        challenge: Some(challenge),
+        challenge: Some(Box::new(challenge)),
         ..status(1, 407)
     };
     let message = from_server("2F", 1, "D9", vec![Command::Status(status)]);

@@ -78,7 +78,7 @@ fn samples() -> Vec<Message> {
         cmd: "SyncHdr".to_owned(),
         target_refs: vec!["./a".to_owned()],
         source_refs: vec!["./b".to_owned()],
-        challenge: Some(challenge),
+        challenge: Some(Box::new(challenge)),
         code: StatusCode(401),
         items: vec![Item::target("./c").with_data("why")],
         ..Status::default()

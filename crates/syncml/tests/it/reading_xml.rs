@@ -216,7 +216,7 @@ fn a_challenge_is_read() {
     };
     assert_eq!(
         (status.code, &status.challenge),
-        (StatusCode(407), &Some(expected))
+        (StatusCode(407), &Some(Box::new(expected)))
     );
 }
 

@@ -63,10 +63,10 @@ fn a_status_has_its_children_in_the_order_of_the_dtd() {
         cmd: "SyncHdr".to_owned(),
         target_refs: vec!["t".to_owned()],
         source_refs: vec!["s".to_owned()],
-        challenge: Some(Meta {
+        challenge: Some(Box::new(Meta {
             next_nonce: Some("AA==".to_owned()),
             ..Meta::format("b64")
-        }),
+        })),
         code: StatusCode(407),
         items: vec![Item::target("./i")],
         ..Status::default()
