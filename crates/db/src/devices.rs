@@ -206,7 +206,8 @@ pub async fn ended_with_live_targets(
     since: Timestamp,
     limit: u32,
 ) -> Result<Vec<Device>, DbError> {
-    conn.all(&ENDED_WITH_LIVE_TARGETS, params![since, limit], read).await
+    conn.all(&ENDED_WITH_LIVE_TARGETS, params![since, limit], read)
+        .await
 }
 
 /// Notes when devices were last seen, all in one statement; an earlier time never replaces a later one.

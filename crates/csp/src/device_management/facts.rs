@@ -98,8 +98,12 @@ const KNOWN: &[(&str, Fact)] = &[
     ),
 ];
 
-static NODES: LazyLock<Vec<(Node<'static>, Fact)>> =
-    LazyLock::new(|| KNOWN.iter().map(|(uri, fact)| (Node::named(uri), *fact)).collect());
+static NODES: LazyLock<Vec<(Node<'static>, Fact)>> = LazyLock::new(|| {
+    KNOWN
+        .iter()
+        .map(|(uri, fact)| (Node::named(uri), *fact))
+        .collect()
+});
 
 /// Bytes of one value.
 const MAX_VALUE: usize = 8 * 1024;
